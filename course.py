@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Run the course with Python 3.11 to 3.14 and nothing else installed.
+
+    python3 course.py lab     open the course in JupyterLab
+    python3 course.py test    check the code, run every test and every notebook
+
+Both first make .venv beside this file if it is missing or out of date. --cpu takes PyTorch's small
+wheels without CUDA (Linux). All other words go to JupyterLab or to pytest: `lab --no-browser`, `test -k ops`.
+"""
+# A Python that is too old must be able to read this file, to say so: no syntax newer than 3.6.
+import contextlib
+import hashlib
+import importlib.util
+import platform
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+STAMP = VENV / "course.stamp"  # written last: without it the environment is not trusted
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+LINUX = sys.platform.startswith("linux")
+HERE = "{}.{}".format(*sys.version_info)
+
+
+def stop(sentence):
+    sys.exit("course.py: " + sentence)
+
+
+def run(failure, *command):
+    if subprocess.call([str(word) for word in command], cwd=str(ROOT)) != 0:
+        stop(failure + (" The disk is full." if shutil.disk_usage(str(ROOT)).free < 5e8 else ""))
+
+
+def check_python():
+    intel_mac = (sys.platform, platform.machine()) == ("darwin", "x86_64")
+    newest = 12 if intel_mac else 14  # PyTorch's wheels for Intel Macs end there
+    if sys.version_info < (3, 11) or (intel_mac and sys.version_info >= (3, 13)):
+        stop(f"this is Python {HERE}; the course needs 3.11 to 3.{newest}. Install one of these from "
+             "https://www.python.org/downloads/ and use its name: python3.12 course.py lab")
+
+
+def check_port(words):
+    for port in re.findall(r"--(?:ServerApp\.)?port[= ](\d+)", " ".join(words)):
+        try:
+            socket.create_server(("127.0.0.1", int(port))).close()
+        except (OSError, OverflowError):
+            stop(f"port {port} is taken or not allowed. Leave --port out, and JupyterLab finds a free one.")
+
+
+def use_cpu_index(asked):
+    """Whether PyTorch comes from its CPU index; for macOS and Windows PyPI's wheels are the CPU ones."""
+    nvidia = shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists()
+    if not LINUX or (nvidia and not asked):
+        return False
+    try:
+        for name in ("torch", "torchvision"):
+            urllib.request.urlopen(f"{CPU_INDEX}/{name}/", timeout=4).close()
+    except (OSError, ValueError):
+        if asked:
+            stop(f"{CPU_INDEX} cannot be reached. Leave --cpu out: PyPI's larger wheels need no GPU either.")
+        print("PyTorch's CPU wheels cannot be reached: taking PyPI's, which are larger (2.7 GB).", flush=True)
+        return False
+    return True
+
+
+def make_environment(gigabytes):
+    print("Making .venv, once; this takes some minutes.", flush=True)
+    free = shutil.disk_usage(str(ROOT)).free / 1e9
+    if free < gigabytes:
+        stop(f"this needs about {gigabytes} GB of disk, and {ROOT} has {free:.1f} GB free. Make room first.")
+    if not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
+        stop(f"this Python cannot make environments. On Debian or Ubuntu: sudo apt install python{HERE}-venv")
+    shutil.rmtree(str(VENV), ignore_errors=True)
+    if VENV.exists():
+        stop(f"{VENV} cannot be removed. Close what uses it, JupyterLab perhaps, then try again.")
+    python = getattr(sys, "_base_executable", sys.executable)  # not the one in .venv, which is gone now
+    run("Python could not make .venv; its own words are above.", python, "-m", "venv", VENV)
+
+
+def install(cpu):
+    pip, failed = [PYTHON, "-m", "pip"], "pip could not install the packages; its own words are above."
+    # Asking pip itself for something small lets its proxies, mirrors and local wheels count.
+    run("pip cannot fetch packages; its own words are above. Connect to the network and try again; for a "
+        "proxy or a mirror set HTTPS_PROXY or PIP_INDEX_URL.",
+        *pip, "download", "-q", "--no-deps", "--retries=1", "--timeout=20", "--dest", VENV / "probe", "nbval")
+    STAMP.unlink(missing_ok=True)
+    if cpu:
+        run(failed, *pip, "install", "--index-url", CPU_INDEX, "torch", "torchvision")
+    run(failed, *pip, "install", "-r", "requirements.txt", "-e", ".[dev]")
+    # torch and torchvision from different places install well and fail only here.
+    run("PyTorch is installed but does not start; its own words are above.",
+        PYTHON, "-P", "-c", "import torch, torchvision, course_utils")
+    lab = VENV / "share/jupyter/lab/settings"  # of this environment: the user's own settings win over these
+    lab.mkdir(parents=True, exist_ok=True)
+    (lab / "overrides.json").write_bytes(b'{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}')
+
+
+def prepare(cpu_asked):
+    """Make .venv or bring it up to date; do nothing when its stamp says that it fits."""
+    files = b"".join((ROOT / name).read_bytes() for name in ("requirements.txt", "pyproject.toml"))
+    base, content = f"Python {HERE} in {VENV}", hashlib.sha256(files).hexdigest()
+    stamp = STAMP.read_text(encoding="utf-8").splitlines() if STAMP.exists() and PYTHON.exists() else []
+    keep = stamp[:1] == [base] and (not cpu_asked or stamp[2:] == ["cpu"])
+    if keep and stamp[1:2] == [content]:
+        return
+    with contextlib.closing(sqlite3.connect(str(VENV) + ".lock", timeout=0)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")  # the system lets go of it, however this run ends
+        except sqlite3.OperationalError:
+            stop("another course.py is installing into .venv just now. Wait for it, then try again.")
+        cpu = use_cpu_index(cpu_asked)
+        if not keep:
+            make_environment(gigabytes=8 if LINUX and not cpu else 3)
+        install(cpu)
+        unfinished = STAMP.with_suffix(".tmp")
+        unfinished.write_text("\n".join([base, content, "cpu" if cpu else "any"]), encoding="utf-8")
+        unfinished.replace(STAMP)
+
+
+def main(words):
+    check_python()
+    args = [word for word in words if word != "--cpu"]
+    if args[:1] not in (["lab"], ["test"]):
+        stop(__doc__)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or pip would go on alone
+    check_port(args)
+    prepare(cpu_asked=LINUX and "--cpu" in words)
+    if args[0] == "test":
+        run("ruff found the faults above; the tests were not run.", PYTHON, "-m", "ruff", "check", ".")
+    page = "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"
+    program = ["pytest"] if args[0] == "test" else ["jupyterlab", page]
+    signal.signal(signal.SIGINT, lambda *_: None)  # JupyterLab and pytest answer Ctrl-C themselves
+    sys.exit(subprocess.call([str(PYTHON), "-m", *program, *args[1:]], cwd=str(ROOT)))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit("\ncourse.py: stopped. If .venv was half made, the next run makes it anew.")

@@ -1,0 +1,57 @@
+"""Run notebooks and store what they print, the way the tests will compare it.
+
+    python tools/store.py notebooks/01_corr2d.ipynb ...
+
+Each notebook runs in a fresh kernel from top to bottom. It is then written without what belongs to the editor or the
+machine, and with the answer to every prediction folded: JupyterLab unfolds it when its cell is run. A notebook that
+raises is left as it was.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def fold_answers(nb: nbformat.NotebookNode) -> None:
+    """Hide the stored output of the first code cell after each prediction, and of no other."""
+    asked = False
+    for cell in nb.cells:
+        if cell.cell_type == "markdown":
+            asked = asked or "<b>Predict" in cell.source
+        elif cell.cell_type == "code":
+            cell.metadata.pop("jupyter", None)
+            if asked:
+                cell.metadata["jupyter"] = {"outputs_hidden": True}
+            asked = False
+
+
+def clean(nb: nbformat.NotebookNode) -> None:
+    nb.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    for cell in nb.cells:
+        for key in set(cell.metadata) - {"tags", "jupyter"}:
+            del cell.metadata[key]
+
+
+def store(path: Path) -> None:
+    nb = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(nb, timeout=600, kernel_name="python3", coalesce_streams=True, resources=resources).execute()
+    clean(nb)
+    fold_answers(nb)
+    unfinished = path.with_suffix(".tmp")
+    nbformat.write(nb, unfinished)
+    os.replace(unfinished, path)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="+", type=Path)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests: the order of sums is then the same everywhere
+    for path in parser.parse_args().notebooks:
+        print(path, flush=True)
+        store(path)
