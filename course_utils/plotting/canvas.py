@@ -1,0 +1,55 @@
+"""The white card that everything is drawn on: its sizes, texts and panels. Lengths are CSS pixels."""
+
+import math
+
+from matplotlib.figure import Figure
+
+from course_utils.plotting.colours import INK, MUTED
+
+WIDTH, MARGIN, GAP, HEAD = 750, 14, 40, 40  # a notebook's column is about 750 pixels wide
+ROOM = WIDTH - 2 * MARGIN
+FONT, SMALLEST, LINE = 13, 10, 19  # text height, the least legible one, and the distance between lines
+
+
+def card(width, height):
+    """Return a white figure, two pixels to a CSS pixel, and axes in CSS pixels with (0, 0) at the top left."""
+    width, height = math.ceil(width), math.ceil(height)
+    fig = Figure(figsize=(width / 96, height / 96), dpi=192, facecolor="white", layout="none")
+    ax = fig.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    ax.axis("off")
+    ax.set_zorder(1)  # texts written on the card stay above the panels added to it
+    return fig, ax
+
+
+def panel(fig, x, y, width, height, ticks=False):
+    """Add axes of that place and size. Every setting is spelled out: a learner's matplotlib style must not leak in."""
+    wide, high = fig.get_size_inches() * 96
+    axes = fig.add_axes((x / wide, 1 - (y + height) / high, width / wide, height / high), facecolor="white")
+    axes.spines[:].set(color=MUTED, linewidth=0.8, visible=True)
+    axes.grid(False)
+    if ticks:
+        axes.grid(True, color="#DDDDDD", linewidth=0.8, linestyle="-", alpha=1)
+        axes.set_axisbelow(True)
+        look = {"labelsize": 9, "labelcolor": INK, "color": MUTED, "labelfontfamily": "DejaVu Sans"}
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_tick_params(which="both", direction="out", width=0.8, pad=3.5, **look)
+        axes.tick_params(length=4, top=False, right=False, left=True, bottom=True)
+    else:
+        axes.set(xticks=[], yticks=[])
+    return axes
+
+
+def write(ax, x, y, text, size=FONT, color=INK, ha="center", va="center", family="DejaVu Sans", **more) -> None:
+    # parse_math: a name like "cost in $" is text, not TeX. A CSS pixel is 0.75 points.
+    ax.text(x, y, text, fontsize=size * 0.75, color=color, ha=ha, va=va, family=family, parse_math=False, **more)
+
+
+def heading(ax, text) -> None:
+    """Write a title into the card's upper left corner."""
+    write(ax, MARGIN, MARGIN + 8, text, ha="left", weight="bold")
+
+
+def breadth(text) -> float:
+    """An upper estimate of a bold title's width: measured widths differ between font versions."""
+    return 0.68 * FONT * len(text)
