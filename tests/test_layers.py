@@ -7,6 +7,13 @@ from torch import nn
 from course_utils import layers, ops
 
 X = torch.randn(3, 4, 9, 7, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(autouse=True)
+def _same_start_values_in_every_run():
+    torch.manual_seed(0)  # the attention's four ReLUs may all start dead, and then rightly have no gradient
+
+
 VARIANTS = {
     "standard": lambda: layers.StandardConv2d(4, 8, 3, stride=2, padding=1),
     "pointwise": lambda: layers.PointwiseConv2d(4, 8),
