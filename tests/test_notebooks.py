@@ -95,12 +95,11 @@ def answers_are_folded(nb, folder):
     asked = False
     for cell in nb["cells"]:
         if cell["cell_type"] == "markdown":
-            asked = asked or "<b>Predict" in text(cell["source"])
+            asked = "<b>Predict" in text(cell["source"])
         elif cell["cell_type"] == "code":
             folded = cell["metadata"].get("jupyter", {}).get("outputs_hidden", False)
             if folded != asked:
                 yield f"{cell['id']}: its output must {'' if asked else 'not '}be folded; run tools/store.py"
-            asked = False
 
 
 @rule
@@ -133,7 +132,7 @@ def machine_stays_private(nb, folder):
     for name, output in outputs(nb):
         for words in texts(output):
             if found := path.search(words):
-                yield f"{name}: an output shows the machine's path {words[found.start():][:40]!r}"
+                yield f"{name}: an output shows the machine's path {words[found.start() :][:40]!r}"
 
 
 @rule
@@ -332,7 +331,7 @@ BAD = [
     (machine_stays_private, out(printed("saved to /home/ada/x.pt\n"))),
     (machine_stays_private, out(printed(["one\n", "in '/root/x'\n"]))),
     (machine_stays_private, out(printed(r"saved to C:\Users\ada"))),
-    (machine_stays_private, out(html('<b>/tmp/x</b>'))),
+    (machine_stays_private, out(html("<b>/tmp/x</b>"))),
     (cells_are_short, put(5, source="x = 1\n" * (LONGEST_CELL + 1))),
     (nothing_is_left_out_silently, put(1, source="# NBVAL_IGNORE_OUTPUT\nprint(2)")),
     (nothing_is_left_out_silently, put(1, source="# NBVAL_SKIP\nprint(2)")),

@@ -18,16 +18,15 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def fold_answers(nb: nbformat.NotebookNode) -> None:
-    """Hide the stored output of the first code cell after each prediction, and of no other."""
+    """Hide the stored outputs of the code cells between a prediction and the next text, and of no others."""
     asked = False
     for cell in nb.cells:
         if cell.cell_type == "markdown":
-            asked = asked or "<b>Predict" in cell.source
+            asked = "<b>Predict" in cell.source
         elif cell.cell_type == "code":
             cell.metadata.pop("jupyter", None)
             if asked:
                 cell.metadata["jupyter"] = {"outputs_hidden": True}
-            asked = False
 
 
 def clean(nb: nbformat.NotebookNode) -> None:
