@@ -7,6 +7,7 @@ function of the notebook (as JSON) that yields sentences, and each has a bad not
 import ast
 import copy
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -227,6 +228,10 @@ def links_lead_somewhere(nb, folder):
                 yield f"{cell['id']}: links to {target}, which is not there"
 
 
+# JupyterLab undoes these when a learner runs a lesson and saves it; CI still asks for them.
+ON_PUBLISHING = (metadata_is_minimal, answers_are_folded)
+
+
 def problems(nb, folder):
     return [sentence for check in RULES for sentence in check(nb, folder)]
 
@@ -238,7 +243,15 @@ def test_the_map_is_there():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_stored_notebook(path):
     nb = json.loads(path.read_text(encoding="utf-8"))
-    found = problems(nb, path.parent)
+    found = [sentence for check in RULES if check not in ON_PUBLISHING for sentence in check(nb, path.parent)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="for publishing only: whoever works in a lesson changes this")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_notebook_is_ready_to_publish(path):
+    nb = json.loads(path.read_text(encoding="utf-8"))
+    found = [sentence for check in ON_PUBLISHING for sentence in check(nb, path.parent)]
     assert not found, "\n".join(found)
 
 
