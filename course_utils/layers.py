@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.ops import corr2d
+from course_utils.ops import _pair, corr2d
 
 
 class Conv2D(nn.Module):
@@ -33,7 +33,7 @@ class Conv2D(nn.Module):
 
     def __init__(self, kernel_size, weight: Tensor | None = None, bias=True, trainable: bool = True):
         super().__init__()
-        shape = _pair(kernel_size)
+        shape = _pair(kernel_size, "kernel_size", 1)
         if weight is None:
             weight = torch.rand(shape)
         if tuple(weight.shape) != shape:
@@ -82,7 +82,7 @@ class PointwiseConv2d(nn.Conv2d):
     """
 
     def __init__(self, in_channels, out_channels, kernel_size=1, **options):
-        if _pair(kernel_size) != (1, 1):
+        if _pair(kernel_size, "kernel_size", 1) != (1, 1):
             raise ValueError(f"kernel_size must be 1 for a pointwise convolution, got {kernel_size!r}.")
         super().__init__(in_channels, out_channels, 1, **options)
 
@@ -266,8 +266,8 @@ class DynamicConv2d(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         in_channels = self.weight.shape[2]
-        if X.ndim != 4 or X.shape[1] != in_channels:
-            raise ValueError(f"X must have shape (N, {in_channels}, H, W), got {tuple(X.shape)}.")
+        if X.ndim != 4 or X.shape[1] != in_channels or len(X) == 0:
+            raise ValueError(f"X must have shape (N, {in_channels}, H, W) with N at least 1, got {tuple(X.shape)}.")
         mix = self.attention(X)
         N, C_out = len(X), self.weight.shape[1]
         # One group per picture: the batch becomes channels, so a single call applies N different kernels.
@@ -283,7 +283,3 @@ class DynamicConv2d(nn.Module):
             N,
         )
         return Y.reshape(N, C_out, *Y.shape[2:])
-
-
-def _pair(value) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)

@@ -130,6 +130,9 @@ def test_conv2d_module_learns_an_edge_kernel():
         ("groups", lambda: layers.GroupConv2d(3, 4, 3)),
         ("num_kernels must be at least 1", lambda: layers.DynamicConv2d(3, 4, 3, num_kernels=0)),
         ("temperature must be above 0", lambda: layers.DynamicConv2d(3, 4, 3, temperature=0)),
+        ("kernel_size must be at least 1, got 0", lambda: layers.Conv2D(0)),
+        ("kernel_size must be an int or a pair of ints, got '3'", lambda: layers.PointwiseConv2d(3, 4, "3")),
+        (r"with N at least 1, got \(0, 3, 8, 8\)", lambda: layers.DynamicConv2d(3, 4, 3)(torch.zeros(0, 3, 8, 8))),
         (r"X must have shape \(N, 3, H, W\)", lambda: layers.DynamicConv2d(3, 4, 3)(X)),
     ],
 )
