@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, settings
 # fight over the cores. It also fixes the order of sums, so that stored numbers do not depend on the machine's cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Solutions that are run as tests are nobody's progress.
+os.environ["COURSE_PROGRESS"] = ""
+
 # A busy machine must not fail a test: no deadlines.
 settings.register_profile("course", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("course")
@@ -38,3 +41,14 @@ def pytest_collection_modifyitems(items):
             item.options["check"] = False
             if not cuda():
                 item.add_marker(pytest.mark.skip(reason="needs CUDA"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the table of tasks and the mistakes that the checker told apart in this run (tests/test_tasks.py)."""
+    reports = terminalreporter.getreports("passed")
+    mutants = [value for report in reports for name, value in report.user_properties if name == "mutant"]
+    if mutants:
+        terminalreporter.section(f"{len(mutants)} mistakes, each called by its name")
+        for task in dict.fromkeys(task for task, _ in mutants):
+            names = ", ".join(mistake for of, mistake in mutants if of == task)
+            terminalreporter.line(f"{task}: {names}")

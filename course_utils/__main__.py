@@ -1,21 +1,36 @@
-"""The course's command line: `python -m course_utils doctor`."""
+"""The course's command line: `python -m course_utils doctor | progress`."""
 
 import argparse
 import sys
-
-from course_utils import doctor
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m course_utils", description="Tools of the convolution course.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("doctor", help="check that this installation can run the course")
-    parser.parse_args(words)
+    commands.add_parser("doctor", help="check that this installation can run the course").set_defaults(run=_doctor)
+    commands.add_parser("progress", help="show which tasks you have passed").set_defaults(run=_progress)
+    options = parser.parse_args(words)
+    return options.run(options)
+
+
+# Each command imports what it needs: the doctor must work where torch does not.
+
+
+def _doctor(options) -> int:
+    from course_utils import doctor
+
     findings = []
     for finding in doctor.examine():
         print(finding, flush=True)
         findings.append(finding)
     return 0 if all(finding.well for finding in findings) else 1
+
+
+def _progress(options) -> int:
+    from course_utils import progress
+
+    print(progress.report())
+    return 0
 
 
 if __name__ == "__main__":

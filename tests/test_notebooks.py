@@ -24,7 +24,7 @@ FOLDERS = ("notebooks", "exercises", "solutions")
 NOTEBOOKS = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.ipynb"))
 LONGEST_CELL = 15
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-TAGS = {"gpu", "nbval-ignore-output", "setup"}
+TAGS = {"gpu", "nbval-ignore-output", "setup", "why"}
 
 RULES = []
 
@@ -76,8 +76,9 @@ def metadata_is_minimal(nb, folder):
     kernels = [dict(KERNEL, display_name=name) for name in ("Python 3", "Python 3 (ipykernel)")]
     if nb["metadata"] not in [{"kernelspec": kernel, "language_info": {"name": "python"}} for kernel in kernels]:
         yield f"metadata {nb['metadata']}, must be kernelspec {KERNEL} and language_info {{'name': 'python'}} alone"
+    known = {"tags", "jupyter"} if folder.name == "notebooks" else {"tags", "jupyter", "nbgrader"}
     for cell in nb["cells"]:
-        if extra := set(cell["metadata"]) - {"tags", "jupyter"}:
+        if extra := set(cell["metadata"]) - known:
             yield f"{cell['id']}: cell metadata {sorted(extra)}"
         if unknown := tags(cell) - TAGS:
             yield f"{cell['id']}: tags {sorted(unknown)}, known are {sorted(TAGS)}"
@@ -331,6 +332,7 @@ BAD = [
     (metadata_is_minimal, lambda nb: nb["metadata"]["kernelspec"].update(name="conda-env-x")),
     (metadata_is_minimal, lambda nb: nb["metadata"]["language_info"].update(version="3.11.7")),
     (metadata_is_minimal, put(1, metadata={"ExecuteTime": {}})),
+    (metadata_is_minimal, put(1, metadata={"nbgrader": {}})),
     (metadata_is_minimal, put(1, metadata={"tags": ["nbval-skip"]})),
     (metadata_is_minimal, put(1, metadata={"tags": ["raises-exception"]})),
     (ids_are_unique, put(2, id="sum")),

@@ -1,0 +1,278 @@
+"""Use what a learner wrote on given inputs, and note what can be seen of it from outside.
+
+Nothing here knows a right answer: that is `judging`. What comes back is plain (tensors, numbers, text, tuples and
+dicts of these), so that it can be compared, or sent to another process, without asking the learner's code again.
+"""
+
+import contextlib
+import io
+import linecache
+import sysconfig
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from course_utils.time_limit import TimeUp, call_within
+
+MOST_PRINTED, MOST_BITS, MOST_ITEMS, DEEPEST = 2000, 1000, 1000, 6
+LIBRARIES = tuple({str(Path(__file__).parent), *(sysconfig.get_paths()[k] for k in ("stdlib", "purelib", "platlib"))})
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One use of what the learner wrote. Two cases are the same only if they are one object.
+
+    `label` tells the learner what kind of input this is: "a wide image". With `gradient`, the gradients of all
+    floating-point tensors among the arguments are looked at, too.
+    """
+
+    label: str
+    args: tuple = ()
+    kwargs: dict = field(default_factory=dict)
+    gradient: bool = True
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception as the learner should see it: its name, its words, and the learner's own line."""
+
+    kind: str
+    words: str
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one case showed. `changed` and `gradients` name arguments by position or by keyword."""
+
+    value: object = None
+    failure: Failure | None = None
+    changed: tuple = ()
+    gradients: dict = field(default_factory=dict)
+    gradient_failure: Failure | None = None
+    printed: str = ""
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """Stands for a value of a type that no task asks for."""
+
+    type_name: str
+
+
+class Unusable(Exception):
+    """What was handed in cannot be used at all; the sentence says what to hand in."""
+
+
+def observe(use: str, obj, cases: Sequence[Case], seconds: float | None = None) -> list[Observation]:
+    """Use `obj` on each case, and stop early when all of them together take longer than `seconds`.
+
+    `use` is a name in `USES`. Whatever the learner's code raises or prints is noted and goes no further.
+
+    >>> [seen] = observe("call", lambda x: x + 1, [Case("one", (2,))], seconds=5)
+    >>> seen.value, seen.failure
+    (3, None)
+    """
+    seen, tape = [], _Tape()
+
+    def run_all():
+        for case in cases:
+            seen.append(_observe_case(USES[use], obj, case, tape))
+            if seen[-1].failure and seen[-1].failure.kind == "KeyboardInterrupt":  # somebody pressed stop: obey
+                return
+
+    # What must be put back afterwards stands here, outside of the call that may be interrupted at any line.
+    with _own_settings(), contextlib.redirect_stdout(tape), contextlib.redirect_stderr(tape):
+        try:
+            call_within(seconds, run_all) if seconds else run_all()
+        except TimeUp as late:
+            failure = Failure("TimeUp", f"{seconds:g}", _own_line(late))
+            seen.append(Observation(failure=failure, printed=tape.getvalue()))
+    return seen
+
+
+def _observe_case(use: Callable, obj, case: Case, tape: "_Tape") -> Observation:
+    tape.clear()
+    args, kwargs = _fresh(case, gradient=False)
+    value, failure = _attempt(lambda: plain(use(obj, *args, **kwargs)))
+    printed = tape.getvalue()
+    if failure:
+        return Observation(failure=failure, printed=printed)
+    before = _tensors(case.args, case.kwargs)
+    changed = tuple(k for k, now in _tensors(args, kwargs).items() if not _unchanged(now, before[k]))
+    gradients = None
+    if case.gradient and isinstance(value, Tensor) and value.is_floating_point() and value.numel():
+        gradients, failure = _attempt(lambda: _gradients(use, obj, case))
+    return Observation(value, None, changed, gradients or {}, failure, printed)
+
+
+def _gradients(use, obj, case: Case) -> dict:
+    args, kwargs = _fresh(case, gradient=True)
+    inputs = {k: t for k, t in _tensors(args, kwargs).items() if t.requires_grad}
+    if not inputs:
+        return {}
+    output = use(obj, *args, **kwargs)
+    if not output.requires_grad:
+        return dict.fromkeys(inputs)
+    # Another weight at every place: with a plain sum, gradients that arrive at the wrong places could look right.
+    weights = torch.cos(torch.arange(output.numel(), dtype=output.dtype, device=output.device)).reshape(output.shape)
+    found = torch.autograd.grad((output * weights).sum(), list(inputs.values()), allow_unused=True)
+    return dict(zip(inputs, found, strict=True))
+
+
+def _attempt(act: Callable):
+    """Return (result, None) or (None, what went wrong). Nothing the learner's code raises goes further, but time."""
+    try:
+        return act(), None
+    except TimeUp:
+        raise
+    except Unusable as error:
+        return None, Failure("Unusable", str(error))
+    # Also SystemExit and whatever else: no line of a learner may end the checker.
+    except BaseException as error:
+        return None, Failure(type(error).__name__, _words(error), _own_line(error))
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)[:MOST_PRINTED]
+    except Exception:  # an exception class of the learner's, with a broken __str__
+        return ""
+
+
+def _own_line(error: BaseException) -> str:
+    """The last line of the learner's own code that was running: "line 3: `return X[i]`". Libraries' lines are none."""
+    while error is not None:
+        for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
+            file = frame.f_code.co_filename
+            if not file.startswith((*LIBRARIES, "<frozen")):
+                source = linecache.getline(file, number, frame.f_globals).strip()
+                return f"line {number}: `{source}`" if source else f"line {number}"
+        # A second TimeUp may have struck on the first one's way out.
+        error = error.__context__ if isinstance(error, TimeUp) else None
+    return ""
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The ways to use what a learner wrote
+# ---------------------------------------------------------------------------------------------------------
+
+
+def _call(function, *args, **kwargs):
+    if not callable(function):
+        raise Unusable("Hand in the function itself, without brackets behind its name.")
+    return function(*args, **kwargs)
+
+
+def _module(cls, arguments: dict, weights: dict, X: Tensor) -> dict:
+    """Build the module, look at its parameters, load `weights`, run it forward and backward on X."""
+    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+        raise Unusable("Hand in the class itself; it must inherit from nn.Module.")
+    module = cls(**arguments)
+    parameters = {name: tuple(p.shape) for name, p in module.named_parameters()}
+    state = module.state_dict()
+    fitting = {name: w.clone() for name, w in weights.items() if name in state and state[name].shape == w.shape}
+    module.load_state_dict(fitting, strict=False)  # what is missing or of another shape is reported as such
+    output = module(X)
+    gradients = {}
+    if isinstance(output, Tensor) and output.requires_grad:
+        (output * torch.cos(torch.arange(output.numel(), dtype=output.dtype)).reshape(output.shape)).sum().backward()
+        gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    return {"parameters": parameters, "state_dict": tuple(sorted(state)), "output": output, "gradients": gradients}
+
+
+def _training(function, X: Tensor, y: Tensor, unseen: Tensor) -> dict:
+    """Let the learner train a model on (X, y); return the classes it gives to the pictures in `unseen`."""
+    model = _call(function, X, y)
+    if not isinstance(model, nn.Module):
+        raise Unusable(f"Return the trained model, an nn.Module; this returned {_type_name(model)}.")
+    model.eval()
+    with torch.no_grad():
+        scores = model(unseen)
+    if not (isinstance(scores, Tensor) and scores.ndim == 2 and len(scores) == len(unseen)):
+        raise Unusable("The model must return one row of scores per picture, shape (N, classes).")
+    return {"classes": scores.argmax(1), "finite": bool(scores.isfinite().all())}
+
+
+USES = {"call": _call, "module": _module, "training": _training}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Values and surroundings
+# ---------------------------------------------------------------------------------------------------------
+
+
+def plain(value, depth: int = 0):
+    """Return `value` made of tensors, numbers, text, tuples and dicts alone; anything else becomes `Opaque`.
+
+    Lists become tuples, NumPy's numbers Python's, and tensors lose their graph. Nothing is copied.
+
+    >>> plain([1, (2.5, "three")]), plain(object())
+    ((1, (2.5, 'three')), Opaque(type_name='object'))
+    """
+    if isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized:
+        return value.detach().as_subclass(Tensor)
+    if value is None or type(value) in (bool, float) or (type(value) is int and value.bit_length() <= MOST_BITS):
+        return value
+    if type(value) is str:
+        return value[:MOST_PRINTED]
+    if isinstance(value, np.generic):
+        return plain(value.item(), DEEPEST)
+    if depth < DEEPEST and isinstance(value, (tuple, list, dict)) and len(value) <= MOST_ITEMS:
+        if isinstance(value, dict):
+            return {str(key): plain(item, depth + 1) for key, item in value.items()}
+        return tuple(plain(item, depth + 1) for item in value)
+    return Opaque(_type_name(value))
+
+
+def _type_name(value) -> str:
+    return type(value).__name__
+
+
+def _fresh(case: Case, gradient: bool) -> tuple[tuple, dict]:
+    """The case's arguments, with copies of its tensors in the same memory order."""
+
+    def copy(value):
+        if not isinstance(value, Tensor):
+            return value
+        return value.detach().clone().requires_grad_(gradient and value.is_floating_point())
+
+    return tuple(copy(v) for v in case.args), {k: copy(v) for k, v in case.kwargs.items()}
+
+
+def _tensors(args, kwargs) -> dict:
+    return {k: v for k, v in [*enumerate(args), *kwargs.items()] if isinstance(v, Tensor)}
+
+
+def _unchanged(now: Tensor, before: Tensor) -> bool:
+    return now.shape == before.shape and now.dtype == before.dtype and torch.equal(now, before)
+
+
+@contextlib.contextmanager
+def _own_settings():
+    """torch's random numbers, default dtype and gradient mode as they should be, and afterwards as they were."""
+    dtype = torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(0)
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+
+
+class _Tape(io.StringIO):
+    """Keeps the beginning of what is printed, and no more."""
+
+    def clear(self) -> None:
+        self.seek(0)
+        self.truncate()
+
+    def write(self, text: str) -> int:
+        super().write(text[: max(0, MOST_PRINTED - self.tell())])
+        return len(text)

@@ -1,0 +1,69 @@
+"""Stop a call that takes too long, from within the same process."""
+
+import _thread
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+
+class TimeUp(BaseException):
+    """Raised inside a call that ran too long. Not an Exception, so that `except Exception` does not hide it."""
+
+
+def call_within(seconds: float, function: Callable, *args):
+    """Return `function(*args)`; raise `TimeUp` inside it when it still runs after `seconds`.
+
+    `TimeUp` is raised again and again until the call is left, so a bare `except:` in a loop does not save it. Python
+    code and sleeps are interrupted; one long operation of a library ends first. Only the main thread can be
+    interrupted: called from another one, this waits as long as it takes.
+
+    >>> call_within(1.0, max, 3, 4)
+    4
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return function(*args)
+    here, late, left = sys._getframe(), False, threading.Event()
+    depth = sys.getrecursionlimit()
+
+    def knock():
+        nonlocal late
+        while not left.wait(0.1 if late else seconds):
+            late = True
+            # Room for `answer` itself, should the call be a recursion that is as deep as Python allows.
+            sys.setrecursionlimit(sys.getrecursionlimit() + 20)
+            _interrupt_main_thread()
+
+    def answer(signum, frame):
+        if not late:  # the learner's own Ctrl-C, or the stop button
+            raise KeyboardInterrupt
+        if not left.is_set() and frame is not here and _is_below(frame, here):
+            # Should this one be swallowed, the next is on its way. Python looks for signals after every call, so a
+            # call here would meet its own signal; unpacking a map is none, and the signal waits for the learner's code.
+            (_,) = map(_thread.interrupt_main, (signal.SIGINT,))
+            raise TimeUp
+
+    before = signal.signal(signal.SIGINT, answer)
+    watch = threading.Thread(target=knock, daemon=True)
+    watch.start()
+    try:
+        return function(*args)
+    finally:
+        here = None  # from here on nothing is below it, and nothing is interrupted any more
+        left.set()
+        watch.join()
+        signal.signal(signal.SIGINT, before)
+        sys.setrecursionlimit(depth)
+
+
+def _interrupt_main_thread() -> None:
+    if hasattr(signal, "pthread_kill"):  # also ends a sleep; Windows has no such call, and there sleeps end anyway
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
+def _is_below(frame, top) -> bool:
+    while frame is not None and frame is not top:
+        frame = frame.f_back
+    return frame is not None
