@@ -1,4 +1,4 @@
-"""The course's command line: `python -m course_utils doctor | progress`."""
+"""The course's command line: `python -m course_utils doctor | progress | train`."""
 
 import argparse
 import sys
@@ -9,8 +9,17 @@ def main(words: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("doctor", help="check that this installation can run the course").set_defaults(run=_doctor)
     commands.add_parser("progress", help="show which tasks you have passed").set_defaults(run=_progress)
+    _add_train(commands)
     options = parser.parse_args(words)
     return options.run(options)
+
+
+def _add_train(commands) -> None:
+    from course_utils import train_command
+
+    train = commands.add_parser("train", help="train LeNet on pictures", description="Train LeNet on pictures.")
+    train_command.add_options(train)
+    train.set_defaults(run=train_command.run)
 
 
 # Each command imports what it needs: the doctor must work where torch does not.

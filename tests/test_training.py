@@ -3,6 +3,8 @@
 import functools
 import math
 import re
+import signal
+import threading
 import zipfile
 from collections import Counter
 
@@ -272,6 +274,103 @@ def test_interrupted_within_an_epoch_with_the_same_model(tmp_path, batch):
     assert same_weights(model, whole)
 
 
+class SignalAt:
+    """An augmentation that turns images a little, and in the given batch sends this process a signal."""
+
+    def __init__(self, batch, *numbers):
+        self.batch, self.numbers, self.calls = batch, numbers, 0
+
+    def __call__(self, X, generator):
+        self.calls += 1
+        if self.calls == self.batch:
+            for number in self.numbers:
+                signal.raise_signal(number)
+        return random_affine(X, generator)
+
+
+@pytest.fixture
+def on_sigterm():
+    """What SIGTERM does in these tests: raise Stop."""
+
+    def stop(number, frame):
+        raise Stop
+
+    usual = signal.signal(signal.SIGTERM, stop)
+    yield stop
+    signal.signal(signal.SIGTERM, usual)
+
+
+TURNED = SETTINGS | {"augment": SignalAt(0)}
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Stop)])
+@pytest.mark.parametrize("batch", range(1, 13))
+def test_a_signal_waits_for_the_end_of_its_batch(tmp_path, on_sigterm, number, error, batch):
+    path, data, whole, resumed = tmp_path / "run.pt", tiny_data(), tiny_net(), tiny_net(seed=99)
+    expected = quiet_fit(whole, data, **TURNED)
+    usual = signal.getsignal(number)
+    with pytest.raises(error):
+        quiet_fit(tiny_net(), data, checkpoint=path, **SETTINGS | {"augment": SignalAt(batch, number)})
+    assert signal.getsignal(number) is usual
+    parts = load_checkpoint(path)
+    assert 3 * len(parts["history"]["train_loss"]) + len(parts["epoch"]["losses"]) == batch
+    history = quiet_fit(resumed, data, checkpoint=path, **TURNED)
+    assert same_weights(resumed, whole)
+    assert without_times(history) == without_times(expected)
+    assert "epoch" not in load_checkpoint(path)
+
+
+def test_ctrl_c_pressed_twice_does_not_wait(tmp_path):
+    path, augment = tmp_path / "run.pt", SignalAt(5, signal.SIGINT, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        quiet_fit(tiny_net(), tiny_data(), checkpoint=path, **SETTINGS | {"augment": augment})
+    parts = load_checkpoint(path)  # of the last whole epoch
+    assert len(parts["history"]["train_loss"]) == 1
+    assert "epoch" not in parts
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_without_a_checkpoint_a_signal_does_not_wait():
+    augment = SignalAt(1, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        quiet_fit(model := tiny_net(), tiny_data(), **SETTINGS | {"augment": augment})
+    assert same_weights(model, tiny_net())
+
+
+def test_a_signal_that_somebody_handles_or_ignores_stops_nothing(tmp_path):
+    data, whole, heard = tiny_data(), tiny_net(), []
+    quiet_fit(whole, data, **TURNED)
+    for name, handler in {"handled": lambda number, frame: heard.append(number), "ignored": signal.SIG_IGN}.items():
+        usual = signal.signal(signal.SIGTERM, handler)
+        try:
+            model, augment = tiny_net(), SignalAt(4, signal.SIGTERM)
+            quiet_fit(model, data, checkpoint=tmp_path / name, **SETTINGS | {"augment": augment})
+            assert signal.getsignal(signal.SIGTERM) is handler
+        finally:
+            signal.signal(signal.SIGTERM, usual)
+        assert same_weights(model, whole)
+    assert heard == [signal.SIGTERM]
+
+
+def test_a_checkpoint_in_another_thread_where_python_has_no_handlers(tmp_path):
+    model, whole = tiny_net(), tiny_net()
+    quiet_fit(whole, tiny_data(), **SETTINGS)
+    settings = SETTINGS | {"checkpoint": tmp_path / "run.pt"}
+    thread = threading.Thread(target=lambda: quiet_fit(model, tiny_data(), **settings))
+    thread.start()
+    thread.join()
+    assert same_weights(model, whole)
+
+
+@pytest.mark.parametrize(("seconds", "saves"), [(0, 1 + 12 + 4), (3600, 1 + 4)])
+def test_how_often_it_saves(tmp_path, monkeypatch, seconds, saves):
+    """Before all, after each of 4 epochs, and with no time between saves after each of 12 batches."""
+    count, save = [], torch.save
+    monkeypatch.setattr(torch, "save", lambda parts, file: (count.append(1), save(parts, file)))
+    quiet_fit(tiny_net(), tiny_data(), checkpoint=tmp_path / "run.pt", checkpoint_every=seconds, **SETTINGS)
+    assert len(count) == saves
+
+
 def test_a_finished_checkpoint_returns_at_once(tmp_path):
     path, data, first, second = tmp_path / "run.pt", tiny_data(), tiny_net(), tiny_net(seed=5)
     history = quiet_fit(first, data, checkpoint=path, **SETTINGS)
@@ -318,6 +417,33 @@ def test_no_part_of_a_checkpoint_is_taken_for_the_whole(tmp_path):
         with pytest.raises(ValueError, match="not a whole checkpoint"):
             quiet_fit(tiny_net(), tiny_data(), checkpoint=path, **SETTINGS)
         assert path.read_bytes() == content[:length]
+
+
+def test_no_damaged_byte_goes_unnoticed(tmp_path):
+    """Either the file is refused, or what is read is what was written: torch.load alone does not promise this."""
+    path, parts = tmp_path / "run.pt", {"weight": torch.arange(500.0), "name": "LeNet", "numbers": [1.5, 2.5]}
+    save_checkpoint(path, **parts)
+    content, refused = path.read_bytes(), 0
+    for place in range(0, len(content), 5):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+        try:
+            found = load_checkpoint(path)
+        except ValueError:
+            refused += 1
+        else:
+            assert torch.equal(found.pop("weight"), parts["weight"])
+            assert found == {"name": "LeNet", "numbers": [1.5, 2.5]}
+    assert refused > len(content) / 5 / 2
+
+
+def test_a_checkpoint_that_lacks_a_part_is_refused(tmp_path):
+    path = tmp_path / "run.pt"
+    quiet_fit(tiny_net(), tiny_data(), checkpoint=path, **SETTINGS)
+    parts = load_checkpoint(path)
+    for name in parts:
+        save_checkpoint(path, **{key: value for key, value in parts.items() if key != name})
+        with pytest.raises(ValueError, match="holds no training to go on with"):
+            quiet_fit(tiny_net(), tiny_data(), checkpoint=path, **SETTINGS)
 
 
 class Evil:
@@ -456,7 +582,8 @@ def test_random_affine_treats_each_image_in_its_own_way_and_as_the_seed_says():
      ({"lr": math.nan}, "lr must be"), ({"lr": math.inf}, "lr must be"),
      ({"schedule": "cosine"}, "schedule must be one of constant, onecycle, not 'cosine'"),
      ({"optimizer": "adam"}, "optimizer must be one of adamw, sgd or a callable, not 'adam'"),
-     ({"label_smoothing": 1}, "label_smoothing must be")],
+     ({"label_smoothing": 1}, "label_smoothing must be"), ({"checkpoint_every": -1}, "checkpoint_every must be"),
+     ({"checkpoint_every": math.nan}, "checkpoint_every must be")],
 )  # fmt: skip
 def test_bad_settings_name_the_argument(settings, message):
     with pytest.raises(ValueError, match=message) as caught:
@@ -513,6 +640,15 @@ def test_a_loss_that_is_no_number_says_where_and_what_to_do(tmp_path):
     parts = load_checkpoint(path)
     assert len(parts["history"]["train_loss"]) == 1  # the last good epoch
     assert all(torch.isfinite(value).all() for value in parts["model"].values())
+
+
+def test_what_is_no_number_is_never_saved(tmp_path):
+    """The loss is measured before the step that spoils the weights: the weights are looked at, too."""
+    path = tmp_path / "run.pt"
+    settings = {"epochs": 3, "batch_size": 16, "lr": 1e38, "optimizer": "sgd", "schedule": "constant"}
+    with pytest.raises(FloatingPointError, match=r"use a lower lr than 1e\+38"):
+        quiet_fit(tiny_net(), tiny_data(), checkpoint=path, checkpoint_every=0, **settings)
+    assert all(torch.isfinite(value).all() for value in load_checkpoint(path)["model"].values())
 
 
 def test_a_rate_far_too_high_is_stopped():

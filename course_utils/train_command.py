@@ -1,0 +1,192 @@
+"""`python -m course_utils train`: the trainer from a shell, in one process or, under `torchrun`, in many."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+EXAMPLES = """examples:
+  python -m course_utils train
+  python -m course_utils train --data fashion_mnist --download --epochs 20 --checkpoint clothes.pt --resume
+  torchrun --nproc-per-node 2 -m course_utils train --batch-size 128
+
+The defaults are the modern recipe of lesson 13. The book's recipe is
+  --model lenet --optimizer sgd --lr 0.9 --schedule constant --label-smoothing 0 --no-augment
+Ctrl-C and SIGTERM leave a checkpoint. The same command with --resume goes on from it, to the same weights."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+def add_options(parser):
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EXAMPLES
+    add = parser.add_argument
+    add("--data", default="digits", help="digits, fashion_mnist, mnist or a folder with four idx files (digits)")
+    add("--download", action="store_true", help="fetch the data if its files are missing")
+    add("--model", choices=("modern", "lenet"), default="modern", help="ModernLeNet or the classic LeNet (modern)")
+    add("--epochs", type=int, default=10, help="how often every training image is used (%(default)s)")
+    add("--batch-size", type=int, default=64, help="images per step, of all processes together (%(default)s)")
+    add("--lr", type=float, default=0.01, help="learning rate, with onecycle its peak (%(default)s)")
+    add("--optimizer", choices=("adamw", "sgd"), default="adamw", help="how a step is made (%(default)s)")
+    add("--schedule", choices=("onecycle", "constant"), default="onecycle", help="of the learning rate (%(default)s)")
+    add("--label-smoothing", type=float, default=0.1, help="0 to below 1 (%(default)s)")
+    add("--augment", action=argparse.BooleanOptionalAction, default=True, help="turn, zoom and shift a little (yes)")
+    add("--seed", type=int, default=0, help="of weights, order and augmentation (%(default)s)")
+    add("--device", help="cpu, cuda, cuda:1, ... (cuda if there is one)")
+    add("--checkpoint", metavar="FILE", help="keep the training in this file")
+    add("--resume", action="store_true", help="go on from the checkpoint; without, an existing one is refused")
+    add("--save-every", type=float, default=60, metavar="SECONDS", help="between checkpoints in an epoch (%(default)s)")
+
+
+def run(options) -> int:
+    """Train as the options say; returns the exit status. Whatever ends the training early is told in one sentence."""
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, _terminate)
+    store = None
+    try:
+        try:
+            from course_utils import training
+
+            store, rank, count = training.meet()
+            _train(options, store, rank, count)
+            return 0
+        finally:  # from here on it only says how it ended
+            for number in usual:
+                signal.signal(number, signal.SIG_IGN)
+    except KeyboardInterrupt as stop:
+        status, sentence = (143, "stopped by SIGTERM") if isinstance(stop, Terminated) else (130, "stopped by Ctrl-C")
+        _say(store, f"{sentence}: {_kept(options.checkpoint)}")
+        return status
+    except ConnectionError as error:
+        _say(store, f"{error}: {_kept(options.checkpoint)}, with any number of processes")
+        return 1
+    except (FloatingPointError, OSError, ValueError) as error:
+        _say(store, error)
+        return 2
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def _terminate(number, frame):
+    raise Terminated
+
+
+def _say(store, sentence):
+    """To stderr, unless another process has spoken: of all that fail together, the first one knows why."""
+    try:
+        silent = store is not None and store.add("sentences", 1) > 1
+    except RuntimeError:  # the store has gone with the process that kept it
+        silent = False
+    if not silent:
+        print(sentence, file=sys.stderr, flush=True)
+
+
+def _kept(checkpoint):
+    if checkpoint is None:
+        return "nothing was kept, because no --checkpoint was named"
+    if not Path(checkpoint).exists():
+        return "nothing was kept, because training had not begun"
+    from course_utils import training
+
+    return f"{checkpoint} holds the training up to {training.progress_of(checkpoint)}; --resume goes on from there"
+
+
+def _train(options, store, rank, count):
+    import torch
+
+    from course_utils import lenet, training
+
+    device = _device(options.device, count)
+    with training.connect(device, store, rank, count):
+        workers = training.Workers()
+        with workers.in_touch():
+            dataset = _load(options, workers)
+            _look_at_checkpoint(options, workers)
+            torch.manual_seed(options.seed)
+            model_class = {"modern": lenet.ModernLeNet, "lenet": lenet.LeNet}[options.model]
+            history = training.fit(
+                model_class(num_classes=len(dataset.classes)), dataset, epochs=options.epochs,
+                batch_size=options.batch_size, lr=options.lr, optimizer=options.optimizer, schedule=options.schedule,
+                label_smoothing=options.label_smoothing, augment=training.random_affine if options.augment else None,
+                device=device, seed=options.seed, checkpoint=options.checkpoint, checkpoint_every=options.save_every,
+                callback=None if sys.stderr.isatty() else _line(options.epochs), progress=sys.stderr.isatty(),
+            )  # fmt: skip
+        if workers.is_first:
+            print(f"test accuracy {history.test_accuracy[-1]:.2%} after {len(history)} epochs", flush=True)
+
+
+def _line(epochs):
+    """The callback that tells of every epoch where no bar can be drawn."""
+
+    def tell(model, history):
+        print(
+            f"epoch {len(history)} of {epochs}: loss {history.train_loss[-1]:.4f}, "
+            f"train accuracy {history.train_accuracy[-1]:.2%}, test accuracy {history.test_accuracy[-1]:.2%}, "
+            f"{history.images_per_second[-1]:,.0f} images/s",
+            flush=True,
+        )
+
+    return tell
+
+
+def _device(name, count):
+    """The device to train on; of several GPUs, each process of a machine takes its own."""
+    import torch
+
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and count > 1:
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    try:
+        torch.zeros(1, device=name).tolist()
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"--device must be one that torch finds here, not {name!r} ({reason})") from error
+    if name.startswith("cuda"):
+        torch.cuda.set_device(name)
+    return torch.device(name)
+
+
+def _load(options, workers):
+    from course_utils import data
+
+    name, folder = options.data, Path(options.data)
+    if name not in data.NAMES and not folder.is_dir():
+        raise ValueError(f"--data must be {', '.join(data.NAMES)} or a folder with four idx files, not {name!r}")
+    if options.download and not workers.is_first:
+        workers.largest(0)  # wait until the first process has downloaded
+    try:
+        if name in data.NAMES:
+            return data.load(name, download=options.download)
+        return data.load("mnist", root=folder)
+    except FileNotFoundError as error:
+        if name in data.NAMES:
+            raise ValueError(f"--data {name}: its files are not in {data.default_root()}; add --download") from error
+        raise ValueError(f"--data must be a folder with the files {', '.join(data.IDX_FILES)}, not {name}") from error
+    finally:
+        if options.download and workers.is_first:
+            workers.largest(0)
+
+
+def _look_at_checkpoint(options, workers):
+    """What --resume and the file say together. All processes look before the first one may write the file."""
+    if options.checkpoint is None:
+        if options.resume:
+            raise ValueError("--resume needs --checkpoint FILE, to know what to go on with")
+        return
+    there, first = Path(options.checkpoint).exists(), workers.is_first
+    workers.largest(0)
+    if there and not options.resume:
+        raise ValueError(
+            f"--checkpoint {options.checkpoint} exists: add --resume to go on with it, or name another file"
+        )
+    if first:
+        from course_utils import training
+
+        where = training.progress_of(options.checkpoint) if there else "the start, as there is no checkpoint yet"
+        if options.resume:
+            print(f"going on from {where}", flush=True)

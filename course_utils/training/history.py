@@ -1,0 +1,45 @@
+"""What a training measured, epoch by epoch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(repr=False)
+class History:
+    """What `fit` measured: lists with one entry per epoch.
+
+    train_loss, train_accuracy: mean over the training images, each as augmented, and before its batch's step
+    test_accuracy: 0..1, after the epoch
+    lr: learning rate of the epoch's first step
+    seconds: training without the test; images_per_second: training images by these seconds
+
+    >>> History(train_loss=[2.3, 0.5], test_accuracy=[0.1, 0.9])
+    History(2 epochs, train loss 0.5, test accuracy 90.0%)
+    """
+
+    train_loss: list[float] = field(default_factory=list)
+    train_accuracy: list[float] = field(default_factory=list)
+    test_accuracy: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    images_per_second: list[float] = field(default_factory=list)
+
+    def __len__(self):
+        return len(self.train_loss)
+
+    def __repr__(self):  # without the times, which differ from run to run
+        if not self.train_loss:
+            return "History(0 epochs)"
+        loss, accuracy = self.train_loss[-1], self.test_accuracy[-1]
+        return f"History({len(self)} epochs, train loss {loss:.3g}, test accuracy {accuracy:.1%})"
+
+    def as_dict(self):
+        """The lists by name, copied."""
+        return asdict(self)
+
+    def plot(self):
+        """The curves of loss and accuracy, as a `plotting.Picture`."""
+        from course_utils import plotting
+
+        return plotting.history(self.as_dict())

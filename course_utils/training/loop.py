@@ -1,0 +1,167 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import zlib
+
+import torch
+import torch.nn.functional as F
+
+from course_utils.training.checks import check_batches, check_settings, pair_for
+from course_utils.training.evaluation import device_of, predict
+from course_utils.training.interruption import DelayedSignals, Keeper
+from course_utils.training.run import Run
+
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+
+def fit(
+    model, data, *, epochs, batch_size=64, lr=0.01, optimizer="adamw", schedule="onecycle", label_smoothing=0.0,
+    augment=None, device=None, seed=0, checkpoint=None, checkpoint_every=60.0, callback=None, progress=True,
+):  # fmt: skip
+    """Train ``model`` on ``data.train``, test it on ``data.test`` after every epoch; returns the `History`.
+
+    data: a `course_utils.data.Dataset`: X float ``(N, ...)``, y int64 ``(N,)``
+    lr: learning rate; with ``schedule="onecycle"`` (Smith and Topin 2018) its peak
+    optimizer: ``"adamw"``, ``"sgd"`` (plain, no momentum) or a callable ``(parameters, lr=lr) -> optimizer``
+    augment: a callable ``(X, generator) -> X`` for every training batch, for instance `random_affine`
+    device: where to train, by default where the model is; the model stays there, in eval mode
+    seed: of order, augmentation and dropout; the initial weights come with the model. On a CPU the same seed
+        gives the same numbers, bit for bit. torch's global random state is left as it was
+    checkpoint: a file, written before the first epoch, after each one, within an epoch every ``checkpoint_every``
+        seconds, and before Ctrl-C or SIGTERM takes effect. If it exists, training goes on from there, and ends with
+        the very weights of a run that was never interrupted
+    callback: called as ``callback(model, history)`` after every epoch
+
+    With a default group of `torch.distributed`, its processes train together: each takes its part of every batch
+    of ``batch_size`` images, and the steps are those of a single process, up to rounding (dropout draws others).
+    The first one shows the bar, writes the checkpoint and makes the callbacks.
+
+    Raises ValueError or TypeError for settings, data or a checkpoint that do not fit, FloatingPointError when
+    the loss is no longer finite, ConnectionError when another process has ended.
+
+    >>> from course_utils.data import Dataset
+    >>> pair = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(8, 1), torch.tensor([0, 1]).repeat(8)
+    >>> model = torch.nn.Linear(2, 2)
+    >>> fit(model, Dataset(pair, pair, ("a", "b")), epochs=20, lr=0.1, progress=False).test_accuracy[-1]
+    1.0
+    """
+    check_settings(epochs, batch_size, lr, schedule, label_smoothing, augment, checkpoint_every)
+    lr = float(lr)  # numpy's floats do not go into a checkpoint
+    model.to(device_of(model) if device is None else device)
+    X, y = pair_for(model, data, "train")
+    test = pair_for(model, data, "test")
+    optimizer = _make_optimizer(optimizer, model, lr)
+    settings = {
+        "epochs": epochs, "batch_size": batch_size, "lr": lr, "schedule": schedule, "seed": seed,
+        "label_smoothing": label_smoothing, "augment": _describe(augment),
+        "optimizer": f"{type(optimizer).__name__} {optimizer.defaults}",
+        "model": f"{type(model).__name__}, layout {zlib.crc32(str(model).encode()):08x}",
+        "data": f"{len(X)} images, labels {zlib.crc32(y.cpu().numpy().tobytes()):08x}",
+    }  # fmt: skip
+    scheduler = _make_scheduler(schedule, optimizer, lr, steps=epochs * math.ceil(len(X) / batch_size))
+    run = Run(model, optimizer, scheduler, torch.Generator().manual_seed(seed), augment, settings)
+    check_batches(len(X), batch_size, run.workers.count)
+    signals = DelayedSignals(active=checkpoint is not None, patient=run.workers.count > 1)
+    with _private_rng(X.device, seed), run.workers.in_touch(), signals:
+        keeper = Keeper(run, checkpoint, checkpoint_every, signals)
+        keeper.resume_or_save()
+        _run_epochs(run, X, y, test, keeper, callback, progress)
+    model.eval()
+    return run.history
+
+
+def _run_epochs(run, X, y, test, keeper, callback, progress):
+    from tqdm.auto import tqdm
+
+    epochs, first = run.settings["epochs"], run.workers.is_first
+    done, total = run.images_done(len(X)), epochs * len(X)
+    with tqdm(total=total, initial=done, unit="image", disable=not (progress and first)) as bar:
+
+        def advance(images):
+            bar.update(images)
+            keeper.after_batch()
+
+        while len(run.history) < epochs:
+            train_epoch(run, X, y, test, advance)
+            bar.set_postfix(loss=run.history.train_loss[-1], test_accuracy=run.history.test_accuracy[-1])
+            keeper.save()
+            if callback is not None and first:
+                with _private_rng(X.device):
+                    callback(run.model, run.history)
+
+
+def train_epoch(run, X, y, test, advance):
+    """Every training image once, then the test; adds an entry to ``run.history``. This is the loop inside `fit`.
+
+    ``advance(n)`` is told of every n images done. The loop can be left there, and entered again by another process.
+    """
+    optimizer, workers, settings = run.optimizer, run.workers, run.settings
+    epoch = run.begin_epoch(len(X))
+    start = time.perf_counter() - epoch.seconds
+    run.model.train()
+    for batch in epoch.order.split(settings["batch_size"])[len(epoch.losses) :]:
+        images, labels = X[batch], y[batch]
+        if run.augment is not None:
+            images = run.augment(images, run.generator)
+        mine = workers.share(len(batch))  # all of the batch, unless several processes train together
+        images, labels = images[mine], labels[mine]
+        scores = run.forward(images)
+        loss = F.cross_entropy(scores, labels, label_smoothing=settings["label_smoothing"])
+        optimizer.zero_grad()
+        (loss * (len(labels) * workers.count / len(batch))).backward()  # DDP averages over processes, we over images
+        optimizer.step()
+        run.scheduler.step()
+        epoch.losses.append(loss.detach() * len(labels))
+        epoch.correct += (scores.detach().argmax(1) == labels).sum()
+        epoch.seconds = time.perf_counter() - start
+        advance(len(batch))
+    losses, correct = run.totals()  # read once an epoch: at every reading a GPU stops and waits
+    seconds, history = time.perf_counter() - start, run.history
+    run.epoch = None
+    history.train_loss.append(sum(losses.tolist()) / len(X))
+    history.train_accuracy.append(correct / len(X))
+    history.test_accuracy.append(_accuracy(run, *test))
+    history.lr.append(epoch.lr)
+    history.seconds.append(seconds)
+    history.images_per_second.append(len(X) / seconds)
+
+
+def _accuracy(run, X, y):
+    """The share of right answers, 0..1; every process looks at its own part of the images."""
+    mine = run.workers.share(len(y))
+    right = (predict(run.model, X[mine]).argmax(1) == y[mine]).sum()
+    return int(run.workers.sum(right)) / len(y)
+
+
+@contextlib.contextmanager
+def _private_rng(device, seed=None):
+    """torch's global random numbers (dropout draws them) may be used inside; afterwards they are as before."""
+    gpus = range(torch.cuda.device_count()) if device.type == "cuda" else []
+    with torch.random.fork_rng(gpus):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+            if gpus:
+                torch.cuda.manual_seed_all(seed)
+        yield
+
+
+def _make_optimizer(optimizer, model, lr):
+    if not callable(optimizer) and optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)} or a callable, not {optimizer!r}")
+    return OPTIMIZERS.get(optimizer, optimizer)(model.parameters(), lr=lr)
+
+
+def _make_scheduler(schedule, optimizer, lr, steps):
+    if schedule == "onecycle":
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, cycle_momentum=False)
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+
+
+def _describe(function):
+    """A name that is the same in the next run, as a repr with its memory address is not."""
+    inner = getattr(function, "func", function)  # of a functools.partial
+    return getattr(inner, "__qualname__", type(inner).__qualname__) + str(getattr(function, "keywords", ""))

@@ -1,0 +1,158 @@
+"""Several processes train one model: each batch is shared among them, and all make the same step.
+
+The exchange is torch's own: `torch.distributed`, with gloo between CPUs and NCCL between GPUs, and
+`DistributedDataParallel` (Li et al. 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training").
+It averages gradients over processes; the course wants the average over images, so `train_epoch` weights by images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+
+import torch
+import torch.distributed as dist
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class Workers:
+    """The processes of ``torch.distributed``'s default group, seen from one of them; without a group, this one alone.
+
+    >>> Workers().share(10), Workers().largest(3, True)
+    (slice(0, 10, None), [3, 1])
+    """
+
+    def __init__(self):
+        several = dist.is_available() and dist.is_initialized()
+        self.rank = dist.get_rank() if several else 0
+        self.count = dist.get_world_size() if several else 1
+
+    @property
+    def is_first(self):
+        """The first process shows the bar and writes the files."""
+        return self.rank == 0
+
+    def share(self, length):
+        """The slice of ``length`` things that is this process's; shares differ by one at most."""
+        return slice(length * self.rank // self.count, length * (self.rank + 1) // self.count)
+
+    def sum(self, tensor):
+        """The sum of every process's tensor."""
+        if self.count > 1:
+            dist.all_reduce(tensor := tensor.clone())
+        return tensor
+
+    def largest(self, *numbers):
+        """For each of these ints, the largest that any process has. The processes wait here for each other."""
+        numbers = torch.tensor([int(number) for number in numbers])
+        if self.count > 1:
+            dist.all_reduce(numbers, op=dist.ReduceOp.MAX)
+        return numbers.tolist()
+
+    def replicate(self, model):
+        """What to call in training in place of ``model``, on this process's share of a batch."""
+        if self.count == 1:
+            return model
+        replica = torch.nn.parallel.DistributedDataParallel(model)
+
+        def forward(X):
+            with _random_numbers_of(self.rank), _batch_norm_of_all(model):
+                return replica(X)
+
+        return forward
+
+    @contextlib.contextmanager
+    def in_touch(self):
+        """Tell of a lost process in a sentence: ConnectionError. gloo and NCCL only say RuntimeError."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.count == 1:
+                raise
+            reason = str(error).partition("\n")[0].partition(". ")[0]
+            raise ConnectionError(f"another training process has ended, or this one failed ({reason})") from error
+
+
+@contextlib.contextmanager
+def _random_numbers_of(rank):
+    """Dropout must differ from process to process. Before and after, torch's random state is the same in all."""
+    seed, state = torch.randint(2**62, ()).item(), torch.get_rng_state()
+    torch.manual_seed(seed + rank)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+
+
+class _SumOfAll(torch.autograd.Function):
+    """A sum over processes. As each of them uses it, its gradient is the sum of their gradients."""
+
+    @staticmethod
+    def forward(ctx, X):
+        dist.all_reduce(X := X.clone())
+        return X
+
+    @staticmethod
+    def backward(ctx, gradient):
+        dist.all_reduce(gradient := gradient.clone())
+        return gradient
+
+
+@contextlib.contextmanager
+def _batch_norm_of_all(model):
+    """Batch normalization by mean and variance of the whole batch, not of each process's share.
+
+    torch's own SyncBatchNorm does this for GPUs only.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
+    for layer in layers:
+        layer.forward = functools.partial(_normalize, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _normalize(layer, X):
+    if not layer.training:
+        return type(layer).forward(layer, X)
+    axes, per_channel = [axis for axis in range(X.dim()) if axis != 1], [-1] + [1] * (X.dim() - 2)
+    sums = _SumOfAll.apply(torch.cat([X.sum(axes), X.new_tensor([X.numel() / X.shape[1]])]))
+    mean, count = sums[:-1] / sums[-1], sums[-1].detach()
+    centred = X - mean.view(per_channel)
+    variance = _SumOfAll.apply(centred.square().sum(axes)) / count
+    if layer.track_running_stats:
+        layer.num_batches_tracked += 1
+        rate = 1 / layer.num_batches_tracked.item() if layer.momentum is None else layer.momentum
+        layer.running_mean.lerp_(mean.detach(), rate)
+        layer.running_var.lerp_(variance.detach() * count / (count - 1), rate)
+    normal = centred * (variance + layer.eps).rsqrt().view(per_channel)
+    return normal * layer.weight.view(per_channel) + layer.bias.view(per_channel) if layer.affine else normal
+
+
+def meet():
+    """``(store, rank, count)`` of the processes that ``torchrun`` started; ``(None, 0, 1)`` for a single one.
+
+    The store is a small dictionary that they share.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return None, 0, 1
+    if not dist.is_available():
+        raise ValueError("WORLD_SIZE must be 1 here: this build of torch has no torch.distributed")
+    return next(dist.rendezvous("env://"))
+
+
+@contextlib.contextmanager
+def connect(device, store, rank, count):
+    """Inside, `fit` on ``device`` trains with the processes that `meet` found."""
+    if count == 1:
+        yield
+        return
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
