@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -89,7 +90,7 @@ def diagnose(task: Task, cases: tuple[Case, ...], seen: Sequence[Observation]) -
     shorter than `cases`, when time ran out; that never passes.
     """
     first = seen[0].failure if seen else None
-    if first and first.kind == "NotImplementedError":
+    if first and first.kind == "NotImplementedError" and not first.words:  # the sheet's; torch's own has words
         return Verdict(False, f"Not written yet: {task.title}.", written=False)
     if first and first.kind == "Unusable":
         return Verdict(False, first.words)
@@ -125,6 +126,8 @@ def _problem(task: Task, case: Case, got: Observation, want: Observation | None)
     if task.accept:
         refusal = _accept(task, got.value, case)
         return Difference(refusal) if refusal else None
+    if task.use == "module" and (lost := _lost_gradients(got.value, want.value, task)):
+        return Difference(f"{where}: the output is right, but no gradient reaches {' and '.join(lost)}: {CUTS}.")
     difference = compare(got.value, want.value, task)
     if difference:
         window = ""
@@ -137,20 +140,35 @@ def _problem(task: Task, case: Case, got: Observation, want: Observation | None)
     return _gradient_problem(task, where, got, want)
 
 
+CUTS = "`.item()`, `.detach()`, `.data`, `.numpy()` and `torch.tensor(...)` cut it off"
+
+
+def _lost_gradients(got: dict, want: dict, task: Task) -> list[str]:
+    """The parameters of a module that get no gradient, if all else is right."""
+    gradients = {"gradients": {}}
+    if not (isinstance(got, dict) and isinstance(got.get("gradients"), dict)):  # from a worker, it may be anything
+        return []
+    if compare(got | gradients, want | gradients, task):
+        return []
+    return [name for name in want["gradients"] if name not in got["gradients"]]
+
+
 # What a learner returned can have any form, and a predicate may stumble over it: then it is not the form asked for.
 STUMBLES = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError)
 
 
 def _accept(task: Task, value, case: Case) -> str | None:
     try:
-        return task.accept(value, *case.args, **case.kwargs)
+        with warnings.catch_warnings(action="ignore"):
+            return task.accept(value, *case.args, **case.kwargs)
     except STUMBLES:
         return f"What you returned, {_kind(value)}, does not have the form that the task asks for."
 
 
 def _matches(misconception: Misconception, value, case: Case) -> bool:
     try:
-        return bool(misconception.matches(value, *case.args, **case.kwargs))
+        with warnings.catch_warnings(action="ignore"):
+            return bool(misconception.matches(value, *case.args, **case.kwargs))
     except STUMBLES:
         return False
 
@@ -164,8 +182,7 @@ def _gradient_problem(task: Task, where: str, got: Observation, want: Observatio
         if gradient is None:
             continue
         if got.gradients.get(key) is None:
-            cuts = "`.item()`, `.detach()`, `.data`, `.numpy()` and `torch.tensor(...)` cut it off"
-            return Difference(f"{where}: the values are right, but no gradient flows back to {name}: {cuts}.")
+            return Difference(f"{where}: the values are right, but no gradient flows back to {name}: {CUTS}.")
         difference = compare(got.gradients[key], gradient, task)
         if difference:
             return replace(difference, sentence=f"{where}: the gradient for {name} is wrong: {difference.sentence}")
@@ -201,7 +218,13 @@ def compare(got, want, task: Task) -> Difference | None:
         return None
     if (_is_number(got) and _is_number(want)) or type(got) is type(want):
         return Difference(_unlike(got, want, task))
-    return Difference(f"expected {_kind(want)}, got {_kind(got)}.")
+    return Difference(f"expected {_form(want)}, got {_kind(got)}.")
+
+
+def _form(value) -> str:
+    """What kind of plain value it is, without telling the value."""
+    names = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+    return names.get(type(value)) or _kind(value)
 
 
 def _unlike(got, want, task: Task) -> str:
@@ -245,7 +268,9 @@ def _compare_tensors(got, want: Tensor, task: Task) -> Difference | None:
 def _close(got: Tensor, want: Tensor, task: Task) -> Tensor:
     """Where both agree. Where large terms cancel, a rounding error is as large as their sum would be without."""
     relative, absolute = _slack(task, want.dtype)
-    return torch.isclose(got, want, relative, absolute * max(1.0, float(want.nan_to_num(0, 0, 0).abs().max())))
+    if task.absolute is None:
+        absolute *= max(1.0, float(want.nan_to_num(0, 0, 0).abs().max()))
+    return torch.isclose(got, want, relative, absolute)
 
 
 def _slack(task: Task, dtype) -> tuple[float, float]:
@@ -349,7 +374,7 @@ def _short(value) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, tuple):
-        return f"({', '.join(map(_short, value))})"
+        return f"({', '.join(map(_short, value))}{',' * (len(value) == 1)})"
     return repr(value)[:100] if not isinstance(value, (Tensor, dict, Opaque)) else _kind(value)
 
 

@@ -86,8 +86,9 @@ def observe(use: str, obj, cases: Sequence[Case], seconds: float | None = None) 
             if seen[-1].failure and seen[-1].failure.kind == "KeyboardInterrupt":  # somebody pressed stop: obey
                 return
 
+    # Progress bars and warnings go to stderr; they are no help in a message, and are dropped.
     # What must be put back afterwards stands here, outside of the call that may be interrupted at any line.
-    with _own_settings(), contextlib.redirect_stdout(tape), contextlib.redirect_stderr(tape):
+    with _own_settings(), contextlib.redirect_stdout(tape), contextlib.redirect_stderr(_Tape()):
         try:
             call_within(seconds, run_all) if seconds else run_all()
         except TimeUp as late:
@@ -175,15 +176,25 @@ def _module(cls, arguments: dict, weights: dict, X: Tensor) -> dict:
         raise Unusable("Hand in the class itself; it must inherit from nn.Module.")
     module = cls(**arguments)
     parameters = {name: tuple(p.shape) for name, p in module.named_parameters()}
-    state = module.state_dict()
-    fitting = {name: w.clone() for name, w in weights.items() if name in state and state[name].shape == w.shape}
-    module.load_state_dict(fitting, strict=False)  # what is missing or of another shape is reported as such
+    saved = tuple(sorted(module.state_dict().keys() & weights.keys()))
+    _load(module, weights)
     output = module(X)
     gradients = {}
     if isinstance(output, Tensor) and output.requires_grad:
         (output * torch.cos(torch.arange(output.numel(), dtype=output.dtype)).reshape(output.shape)).sum().backward()
         gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
-    return {"parameters": parameters, "state_dict": tuple(sorted(state)), "output": output, "gradients": gradients}
+    return {"parameters": parameters, "state_dict": saved, "output": output, "gradients": gradients}
+
+
+def _load(module: nn.Module, weights: dict) -> None:
+    """Set all parameters: those that fit to `weights`, others to fixed numbers, so that nothing is left to chance."""
+    state = module.state_dict()
+    fitting = {name: w.clone() for name, w in weights.items() if name in state and state[name].shape == w.shape}
+    module.load_state_dict(fitting, strict=False)
+    with torch.no_grad():
+        for name, p in module.named_parameters():
+            if name not in fitting:
+                p.copy_(torch.cos(torch.arange(p.numel(), dtype=p.dtype)).reshape(p.shape))
 
 
 def _training(function, X: Tensor, y: Tensor, unseen: Tensor) -> dict:

@@ -89,14 +89,14 @@ MULTI_IN = Task(
         ),
         Misconception(
             "last_channel",
-            "Your answer knows the last channel only. Each turn of the loop replaces the answer, where it should "
-            "add to it.",
+            "Your answer knows the last channel only. Does each turn of the loop replace the answer, where it should "
+            "add to it?",
             lambda X, K: multi_in(X[-1:], K[-1:]),
         ),
         Misconception(
             "every_pair",
-            "You laid every kernel on every channel, as two loops inside each other do. The channels and the "
-            "kernels walk in step: kernel 0 on channel 0, kernel 1 on channel 1.",
+            "Every kernel has met every channel. Two loops inside each other do that, and so does a sum over the "
+            "channels before they meet their kernels. They walk in step: kernel 0 on channel 0, kernel 1 on channel 1.",
             lambda X, K: multi_in(X.sum(0, keepdim=True), K.sum(0, keepdim=True)),
         ),
         Misconception(
@@ -106,8 +106,8 @@ MULTI_IN = Task(
         ),
         Misconception(
             "always_float32",
-            "The values are right, but they are always float32: `torch.zeros(...)` makes that. Give it "
-            "`dtype=X.dtype`, or begin with the answer of channel 0.",
+            "The values are right, but they are always float32. `torch.zeros(...)` makes that unless told otherwise: "
+            "give it `dtype=X.dtype`, or begin with the answer of channel 0.",
             lambda X, K: multi_in(X, K).float(),
         ),
     ),
@@ -284,6 +284,12 @@ PREDICT = Task(
             "`padding=1` keeps the size where the kernel has 3 pixels. Five columns would need two zeros per side "
             "to keep it.",
             lambda: {"answer": (6, 8, 12)},
+        ),
+        Misconception(
+            "padding_forgotten",
+            "You left the padding out. It makes the picture larger by two rows and two columns before the kernel "
+            "slides.",
+            lambda: {"answer": (6, 6, 8)},
         ),
         Misconception(
             "biases_not_counted",
@@ -562,6 +568,12 @@ BATCH = Task(
             "first_picture",
             "Only picture 0 was used. Each picture of the batch gets its own answer.",
             lambda X, K, bias: F.conv2d(X[:1], K, bias),
+        ),
+        Misconception(
+            "joined",
+            "The pictures' answers follow each other along one axis: `torch.cat` joins along an axis that is there "
+            "already. `torch.stack` makes a new one, the pictures.",
+            lambda X, K, bias: F.conv2d(X, K, bias).flatten(0, 1),
         ),
         Misconception(
             "batch_and_channels_swapped",

@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils import ops
 from course_utils.observing import Case
 from course_utils.tasks.task import Draw, Misconception, Task, as_list, once
 
@@ -203,14 +202,6 @@ def span_dk(X, K, dilation=1):
     return dilated(X, K, dilation)[:rows, :columns]
 
 
-def spread_dk(X, K, dilation=1):
-    """The kernel in a table of d · k rows and columns: zeros follow its last row and column, too."""
-    d, e = pair(dilation)
-    spread = torch.zeros(d * K.shape[0], e * K.shape[1], dtype=K.dtype)
-    spread[::d, ::e] = K
-    return ops.corr2d(X, spread)
-
-
 def pairs_forgotten(X, K, dilation=1):
     if isinstance(dilation, tuple):
         raise TypeError("a pair where a number was expected")
@@ -245,12 +236,6 @@ DILATED = Task(
             "You took d · k for what the kernel covers. Behind its last pixel nothing follows: it covers d(k - 1) "
             "+ 1, and the answer is larger than yours.",
             span_dk,
-        ),
-        Misconception(
-            "spread_dk",
-            "You spread the kernel over d · k rows. After its last row nothing follows: d(k - 1) + 1 rows hold it, "
-            "and columns likewise. Your answer lacks the places that the zeros at the end take away.",
-            spread_dk,
         ),
         Misconception(
             "steps_for_places",

@@ -571,8 +571,8 @@ LAYER = Task(
         ),
         Misconception(
             "bias_without_shape",
-            "Your bias has the shape (), as `torch.tensor(0.0)` has. The task asks for the shape (1,), as `torch.zeros(1)` "
-            "has it.",
+            "Your bias has the shape (), as `torch.tensor(0.0)` has. The task asks for the shape (1,), as "
+            "`torch.zeros(1)` has it.",
             BiasWithoutShape,
             matches=lambda value, *_: value["parameters"]["bias"] == (),
         ),
@@ -683,7 +683,7 @@ LEARN = Task(
     cases=pairs,
     absolute=0.05,
     relative=0.0,
-    seconds=20,  # the first optimizer in a process takes torch some seconds
+    seconds=10,  # the first optimizer in a process takes torch some seconds
     misconceptions=(
         Misconception(
             "new_tensor",
@@ -741,7 +741,8 @@ LEARN = Task(
         ),
         Misconception(
             "too_few_steps",
-            "The kernel moves the right way but has not arrived. Take more steps, or larger ones.",
+            "The kernel moves the right way but has not arrived. Take more steps, or larger ones. Or does `return` "
+            "stand inside the loop?",
             lambda X, Y, kernel_size: descend(X, Y, kernel_size, steps=5),
             matches=learned(on_the_way),
         ),

@@ -48,9 +48,25 @@ def without_care(scores, T):
     return powers / powers.sum(1, keepdim=True)
 
 
-def overflown(value, *given):
-    formula = slip(last=without_care)(*given)
-    return torch.allclose(value, formula, rtol=1e-4, atol=1e-5, equal_nan=True)
+def largest_of_all(scores, T):
+    powers = (scores / T - (scores / T).max()).exp()
+    return powers / powers.sum(1, keepdim=True)
+
+
+def overflown(last):
+    def matches(value, *given):
+        return torch.allclose(value, slip(last=last)(*given), rtol=1e-4, atol=1e-5, equal_nan=True)
+
+    return matches
+
+
+def slipped(name, sentence, wrong):
+    """A mistake that is known without the very bright picture: it may meet a softmax that overflows there."""
+
+    def matches(value, X, *given):
+        return X.max() > 50 or torch.allclose(value, wrong(X, *given), rtol=1e-4, atol=1e-5)
+
+    return Misconception(name, sentence, wrong, matches=matches)
 
 
 def small_networks(seed):
@@ -75,8 +91,9 @@ def small_networks(seed):
     double = {"dtype": torch.float64}
     yield Case("fractions in float64", (draw.real(2, 3, 3, 2, **double), *network(3, 4, 2, **double), 1.5))
     weights = draw.whole(3, 2, low=1, high=3), draw.whole(3), draw.whole(3, 3, low=1, high=3), draw.whole(3)
-    bright = draw.whole(2, 2, 2, 2, low=100, high=199)  # whole numbers: large scores, and exact ones
-    yield Case("very bright pictures", (bright, *weights, 1.0), gradient=False)
+    bright, dark = draw.whole(1, 2, 2, 2, low=150, high=199), draw.whole(1, 2, 2, 2, low=1, high=3)
+    both = torch.cat([bright, dark])  # whole numbers: large scores, far apart, and exact ones
+    yield Case("a very bright picture and a dark one", (both, *weights, 1.0), gradient=False)
 
 
 ATTENTION = Task(
@@ -90,61 +107,66 @@ ATTENTION = Task(
     oracle=attend,
     cases=small_networks,
     misconceptions=(
-        Misconception(
+        slipped(
             "over_the_batch",
             "Your columns add up to 1, not your rows: the softmax runs over the batch, and the pictures compete for "
             "each kernel. The kernels must compete for each picture.",
             slip(last=lambda scores, T: F.softmax(scores / T, dim=0)),
         ),
-        Misconception(
+        slipped(
             "softmax_forgotten",
             "These are the scores, divided by T. The attention is what softmax makes of them.",
             slip(last=lambda scores, T: scores / T),
         ),
-        Misconception(
+        slipped(
             "temperature_times",
             "You multiply the scores by T. That makes the winner stronger; a high temperature must flatten the "
             "attention. Divide.",
             slip(last=lambda scores, T: F.softmax(scores * T, dim=1)),
         ),
-        Misconception(
+        slipped(
             "temperature_after",
             "You divide by T after the softmax. Then the attention adds up to 1/T, and it is no flatter. The scores "
             "are divided, before the softmax.",
             slip(last=lambda scores, T: F.softmax(scores, dim=1) / T),
         ),
-        Misconception(
+        slipped(
             "temperature_ignored",
             "The temperature is not used. Divide the scores by it.",
             slip(last=lambda scores, T: F.softmax(scores, dim=1)),
         ),
-        Misconception(
+        slipped(
             "sigmoid",
             "You took a sigmoid for each kernel, as CondConv does. Here the kernels share: the attention of a "
             "picture adds up to 1.",
             slip(last=lambda scores, T: torch.sigmoid(scores / T)),
         ),
-        Misconception(
+        slipped(
+            "biases_left_out",
+            "The biases `b1` and `b2` are not added. `F.linear(x, W, b)` does it.",
+            lambda X, W1, b1, W2, b2, T: attend(X, W1, None, W2, None, T),
+        ),
+        slipped(
             "relu_forgotten",
             "There is no ReLU between the two linear layers. Two linear layers in a row are only one.",
             slip(hidden=lambda numbers: numbers),
         ),
-        Misconception(
+        slipped(
             "relu_on_scores",
             "You cut the scores at 0, too. The ReLU stands after the first linear layer only; scores may be negative.",
             slip(last=lambda scores, T: F.softmax(scores.relu() / T, dim=1)),
         ),
-        Misconception(
+        slipped(
             "maximum",
             "You pool with the maximum. Each channel is replaced by its mean.",
             slip(pool=lambda X: X.amax((2, 3))),
         ),
-        Misconception(
+        slipped(
             "sum",
             "You add the pixels of a channel up. Its mean is asked for, so that a larger picture does not count more.",
             slip(pool=lambda X: X.sum((2, 3))),
         ),
-        Misconception(
+        slipped(
             "over_the_pictures",
             "You pooled over the batch as well, so all pictures get the same attention. Axis 0 stays.",
             slip(pool=lambda X: X.mean((0, 2, 3)).expand(X.shape[:2])),
@@ -154,7 +176,14 @@ ATTENTION = Task(
             "Where scores are large, there is nan: `exp(100)` is more than float32 can hold, and inf / inf is nan. Use "
             "torch's softmax, or subtract each picture's largest score first. That changes no share.",
             slip(last=without_care),
-            matches=overflown,
+            matches=overflown(without_care),
+        ),
+        Misconception(
+            "largest_of_all",
+            "You subtract the largest score of the whole batch. A picture whose scores are all far below it is left "
+            "with powers of 0, and 0 / 0 is nan. Subtract from each row its own largest score.",
+            slip(last=largest_of_all),
+            matches=overflown(largest_of_all),
         ),
     ),
     hints=(
@@ -175,9 +204,10 @@ def conv2d_each(X, weight, bias=None, stride=1, padding=0):
     return torch.cat([F.conv2d(x[None], w, b, stride, padding) for x, w, b in pairs])
 
 
-def without_groups(X, weight, bias=None, stride=1, padding=0):
+def without_groups(X, weight, bias=None, stride=1, padding=0, groups=1):
     bias = None if bias is None else bias.flatten()
-    return F.conv2d(X.reshape(1, -1, *X.shape[2:]), weight.flatten(0, 1), bias, stride, padding)
+    Y = F.conv2d(X.reshape(1, -1, *X.shape[2:]), weight.flatten(0, 1), bias, stride, padding, groups=groups)
+    return Y.reshape(*weight.shape[:2], *Y.shape[2:])
 
 
 def swapped(tensor):
@@ -209,7 +239,7 @@ def kernels_each(seed):
     yield Case("a batch of one", batch(1, 2, 3, (4, 5), (2, 2)))
     yield Case("as many pictures as channels", batch(2, 2, 3, (3, 5), (2, 3)))
     yield Case("as many pictures as outputs", batch(3, 1, 3, (draw.size(4, 6), 3), (3, 1)))
-    yield Case("without a bias", batch(3, 2, 2, (3, 4), (2, 2))[:2])
+    yield Case("a call without bias", batch(3, 2, 2, (3, 4), (2, 2))[:2])
     yield Case("stride 2 and padding 1", batch(2, 3, 2, (5, 4), (3, 3)), {"stride": 2, "padding": 1})
     yield Case("one number per axis", batch(2, 1, 2, (4, 6), (2, 3)), {"stride": (1, 2), "padding": (1, 0)})
     yield Case("kernels as large as the pictures", batch(3, 2, 4, (2, 3), (2, 3)))
@@ -266,6 +296,11 @@ EACH = Task(
             without_groups,
         ),
         Misconception(
+            "groups_are_channels",
+            "You made as many groups as a picture has channels. Every *picture* is a group, so there are N.",
+            lambda X, *given, **named: without_groups(X, *given, **named, groups=X.shape[1]),
+        ),
+        Misconception(
             "not_taken_apart",
             "The numbers are right, but all pictures are still one: (1, N·O, ...). Reshape the answer to (N, O, ...).",
             lambda *given, **named: conv2d_each(*given, **named).flatten(0, 1)[None],
@@ -298,6 +333,11 @@ EACH = Task(
             "bias_forgotten",
             "The bias is not added.",
             lambda X, weight, bias=None, *given, **named: conv2d_each(X, weight, None, *given, **named),
+        ),
+        Misconception(
+            "settings_ignored",
+            "Stride and padding are not used. Hand both on to `F.conv2d`.",
+            lambda X, weight, bias=None, stride=1, padding=0: conv2d_each(X, weight, bias),
         ),
         Misconception(
             "stride_ignored",
@@ -362,7 +402,7 @@ def misfit(value):
     if not all(v.dtype == torch.float32 and v.isfinite().all() for v in value):
         return "Take float32 tensors without inf or nan."
     if (pi < 0).any() or not torch.allclose(pi.sum(1), torch.ones(len(pi)), atol=1e-4):
-        return "Each row of pi is one picture's attention: no number is negative, and they add up to 1."
+        return "Each row of `pi` must be an attention."
     return None
 
 
@@ -452,7 +492,7 @@ def mixtures(seed):
         return draw.whole(N, C, *size, **kind), pi, draw.whole(K, out, C, *kernel, **kind)
 
     pi = torch.tensor([[0.25, 0.75], [0.75, 0.25]])
-    yield Case("pictures A and B of lesson 10", (lesson_pictures(), pi, lesson_kernels()))
+    yield Case("pictures A and B of lesson 10", (lesson_pictures(), pi, lesson_kernels()), gradient=False)
     yield Case("a batch of one", batch(1, 3, 2, 2, (3, 4), (2, 2)))
     yield Case("as many pictures as kernels", batch(3, 3, 1, 2, (4, 3), (2, 1)))
     yield Case("more pictures than kernels", batch(4, 2, 2, 1, (3, draw.size(4, 6)), (2, 3)))
@@ -468,6 +508,12 @@ def with_one(pick):
     return lambda X, pi, weight: F.conv2d(X, torch.einsum("k,koihw->oihw", pick(pi), weight))
 
 
+def attention_turned(X, pi, weight):
+    kernels = torch.einsum("kn,koihw->noihw", pi, weight).flatten(0, 1)
+    Y = F.conv2d(X.reshape(1, -1, *X.shape[2:]), kernels, groups=len(X))
+    return Y.reshape(len(X), weight.shape[1], *Y.shape[2:])
+
+
 MENDED = Task(
     id="mended_dynamic",
     title="Mend it",
@@ -481,8 +527,8 @@ MENDED = Task(
     misconceptions=(
         Misconception(
             "unchanged",
-            'There is still one kernel for the whole batch, the mean of all. In `"nk,koihw->oihw"` the n is missing on '
-            "the right, so einsum sums over the pictures.",
+            "There is still one kernel for the whole batch, the mean of all. Where are the pictures averaged? A letter "
+            "that is missing on the right of einsum's arrow is summed over.",
             broken_dynamic,
         ),
         Misconception(
@@ -492,14 +538,25 @@ MENDED = Task(
         ),
         Misconception(
             "sum_for_mean",
-            "You took the division away. Now all pictures share the sum of their kernels. Keep the pictures apart "
-            "instead.",
+            "All pictures share one kernel, the sum of their kernels. Without the division it is larger, and still "
+            "one. Keep the pictures apart instead.",
             with_one(lambda pi: pi.sum(0)),
         ),
         Misconception(
             "attention_ignored",
             "Every picture gets the plain mean of the stored kernels. How much each counts stands in `pi`.",
             with_one(lambda pi: torch.full_like(pi[0], 1 / len(pi[0]))),
+        ),
+        Misconception(
+            "attention_turned",
+            "You read `pi` the other way round. It has a row for each picture and a column for each kernel: `nk`.",
+            attention_turned,
+        ),
+        Misconception(
+            "softmax_again",
+            "You take a softmax of `pi`, which is an attention already: its rows add up to 1. A second softmax makes "
+            "it flatter.",
+            lambda X, pi, weight: dynamic(X, pi.softmax(1), weight),
         ),
         Misconception(
             "winner",
@@ -564,35 +621,37 @@ PREDICT = Task(
     misconceptions=(
         Misconception(
             "stored_kernels",
-            "These are the stored kernels, 4 of them. Mixed kernels are made for the pictures: one for each of the 5.",
+            "For `mixed_kernels` you gave the stored ones, 4 of them. Mixed kernels are made for the pictures: one "
+            "for each of the 5.",
             lambda: {"mixed_kernels": (4, 8, 6, 3, 3)},
         ),
         Misconception(
             "one_for_all",
-            "This is the kernel of a single picture. Each of the 5 pictures has its own.",
+            "For `mixed_kernels` you gave the kernel of a single picture. Each of the 5 pictures has its own.",
             lambda: {"mixed_kernels": (8, 6, 3, 3)},
         ),
         Misconception(
             "not_folded",
-            "This is the batch as it was. For the grouped call the pictures are written one after the other as "
-            "channels of a single picture.",
+            "For `grouped_input` you gave the batch as it was. For the grouped call the pictures are written one "
+            "after the other as channels of a single picture.",
             lambda: {"grouped_input": (5, 6, 10, 12)},
         ),
         Misconception(
             "five_dimensions",
-            "A 2-D convolution takes a weight of four dimensions. The pictures' kernels are put one after the other "
-            "along the outputs.",
+            "For `grouped_weight`: a 2-D convolution takes a weight of four dimensions. The pictures' kernels are "
+            "put one after the other along the outputs.",
             lambda: {"grouped_weight": (5, 8, 6, 3, 3)},
         ),
         Misconception(
             "weight_of_all_inputs",
-            "Your kernels see all 30 channels. With groups, a weight's second axis is in/groups: the channels of one "
-            "picture.",
+            "In `grouped_weight` your kernels see all 30 channels. With groups, a weight's second axis is in/groups: "
+            "the channels of one picture.",
             lambda: {"grouped_weight": (40, 30, 3, 3)},
         ),
         Misconception(
             "groups_are_kernels",
-            "You made a group for each stored kernel. Every *picture* is a group; the stored kernels are mixed before.",
+            "For `groups` you counted the stored kernels. Every *picture* is a group; the stored kernels are mixed "
+            "before.",
             lambda: {"groups": 4},
         ),
         Misconception(
@@ -603,57 +662,80 @@ PREDICT = Task(
         ),
         Misconception(
             "taken_apart",
-            "This is the answer after it has been reshaped back. Out of the grouped call comes a single picture.",
+            "For `grouped_answer` you gave the answer after it has been reshaped back. Out of the grouped call comes "
+            "a single picture.",
             lambda: {"grouped_answer": (5, 8, 10, 12)},
         ),
         Misconception(
+            "answer_without_padding",
+            "For `grouped_answer` you left out the padding: with 1 on each side a 3×3 kernel keeps the size.",
+            lambda: {"grouped_answer": (1, 40, 8, 10)},
+        ),
+        Misconception(
             "attention_not_counted",
-            "You counted the kernels and their biases. The two linear layers that make the scores learn, too.",
+            "For `parameters` you counted the kernels and their biases. The two linear layers that make the scores "
+            "learn, too.",
             lambda: {"parameters": 1760},
         ),
         Misconception(
             "linear_biases_forgotten",
-            "The biases of the two linear layers are missing: 3 and 4.",
+            "In `parameters` the biases of the two linear layers are missing: 3 and 4.",
             lambda: {"parameters": 1760 + 18 + 12},
         ),
         Misconception(
+            "kernel_biases_forgotten",
+            "In `parameters` the biases of the stored kernels are missing: 8 for each of the 4.",
+            lambda: {"parameters": 4 * 432 + 37},
+        ),
+        Misconception(
             "one_bias",
-            "You counted 8 biases once. Each of the 4 kernels brings 8 of its own; they are mixed, too.",
+            "For `parameters` you counted 8 biases once. Each of the 4 kernels brings 8 of its own; they are mixed, "
+            "too.",
             lambda: {"parameters": 4 * 432 + 8 + 37},
         ),
         Misconception(
             "kernels_of_the_batch",
-            "You counted a kernel for each picture. Those are computed, not learned, and would change with the size "
-            "of the batch. Learned are the 4 stored ones.",
+            "For `parameters` you counted a kernel for each picture. Those are computed, not learned, and would "
+            "change with the size of the batch. Learned are the 4 stored ones.",
             lambda: {"parameters": 5 * 440 + 37},
         ),
         Misconception(
             "four_convolutions",
-            "You counted 4 convolutions. The kernels are mixed first; then there is only one.",
+            "For `conv_macs` you counted 4 convolutions. The kernels are mixed first; then there is only one.",
             lambda: {"conv_macs": 4 * 51840},
         ),
         Misconception(
             "whole_batch",
-            "You counted all 5 pictures. Asked is one.",
+            "For `conv_macs` you counted all 5 pictures. Asked is one.",
             lambda: {"conv_macs": 5 * 51840},
         ),
         Misconception(
+            "macs_without_padding",
+            "For `conv_macs` you took 8×10 places. With `padding=1` the answer has as many as the picture.",
+            lambda: {"conv_macs": 80 * 432},
+        ),
+        Misconception(
             "operations",
-            "You counted multiplications and additions as two operations. One multiply-accumulate is both "
-            "together, so it is half as many.",
+            "For `conv_macs` you counted multiplications and additions as two operations. One multiply-accumulate is "
+            "both together, so it is half as many.",
             lambda: {"conv_macs": 2 * 51840},
         ),
         Misconception(
             "mixed_at_every_place",
-            "You mixed at every place of the picture. A picture's kernel is mixed once and used at all places. That is "
-            "why mixing is cheap.",
+            "For `mixing_macs` you mixed at every place of the picture. A picture's kernel is mixed once and used at "
+            "all places. That is why mixing is cheap.",
             lambda: {"mixing_macs": 120 * 1728},
         ),
         Misconception(
             "one_stored_kernel",
-            "You counted the weights of one kernel. For each weight of the mixed kernel, 4 stored ones are multiplied "
-            "and added up.",
+            "For `mixing_macs` you counted the weights of one kernel. For each weight of the mixed kernel, 4 stored "
+            "ones are multiplied and added up.",
             lambda: {"mixing_macs": 432},
+        ),
+        Misconception(
+            "mixed_for_the_batch",
+            "For `mixing_macs` you counted all 5 pictures. Asked is one.",
+            lambda: {"mixing_macs": 5 * 1728},
         ),
     ),
     hints=(
@@ -717,6 +799,11 @@ class InputsFirst(Oracle):
         return dynamic(X, torch.sigmoid(self.route(self.pool(X))), self.weight.transpose(1, 2))
 
 
+class InputsFirstAsTheyAre(InputsFirst):
+    def forward(self, X):
+        return dynamic(X, torch.sigmoid(self.route(self.pool(X))), self.weight)
+
+
 def layers_to_build(seed):
     draw = Draw(seed)
     for label, inputs, outputs, k, kernels, size in [
@@ -758,6 +845,12 @@ LAYER = Task(
             routed(lambda scores: scores.sigmoid() / scores.sigmoid().sum(1, keepdim=True)),
         ),
         Misconception(
+            "mean_of_kernels",
+            "You divide by the number of kernels. The stored kernels are multiplied by their sigmoids and added up, "
+            "no more.",
+            routed(lambda scores: scores.sigmoid() / scores.shape[1]),
+        ),
+        Misconception(
             "sigmoid_forgotten",
             "You mix with the scores as they are. A sigmoid must bring each between 0 and 1 first.",
             routed(lambda scores: scores),
@@ -778,6 +871,11 @@ LAYER = Task(
             routed(pool=lambda X: X.amax((2, 3))),
         ),
         Misconception(
+            "sum",
+            "You add the pixels of a channel up. The routing looks at their mean.",
+            routed(pool=lambda X: X.sum((2, 3))),
+        ),
+        Misconception(
             "detached",
             "The output is right, but no gradient reaches `route`: it would never learn which kernel to turn up. Leave "
             "out `.detach()`, `.data` and `no_grad`.",
@@ -796,6 +894,12 @@ LAYER = Task(
             "Your kernels have the shape (kernels, inputs, outputs, k, k). A weight has the outputs before the inputs.",
             InputsFirst,
             matches=lambda value, sizes, *_: value["parameters"].get("weight") == inputs_first(**sizes),
+        ),
+        Misconception(
+            "inputs_and_outputs_exchanged",
+            "With as many inputs as outputs it would work. Is a shape made with `inputs` before `outputs`? A weight is "
+            "(kernels, outputs, inputs, k, k).",
+            InputsFirstAsTheyAre,
         ),
         Misconception(
             "route_without_bias",

@@ -49,6 +49,11 @@ PREDICT = Task(
     cases=once,
     misconceptions=(
         Misconception(
+            "not_divided",
+            "You added the nine pixels and did not divide. The box's weights are ninths.",
+            lambda: {"flat_box": 54, "edge_box": 18},
+        ),
+        Misconception(
             "middle_only",
             "On flat ground you multiplied the middle pixel alone. The neighbours are 6, too, and their weights "
             "count: add up the whole kernel first.",
@@ -56,13 +61,13 @@ PREDICT = Task(
         ),
         Misconception(
             "half_way",
-            "You took the middle between dark and light for `edge_box`. But two of the window's three columns "
-            "are dark: add all nine pixels and divide by 9.",
+            "For `edge_box`, 3 is half way between dark and light. But two of the window's three columns are dark: "
+            "add all nine pixels and divide by 9.",
             lambda: {"edge_box": 3},
         ),
         Misconception(
             "sobel_unweighted",
-            "For `edge_sobel` you counted the three rows once each. Sobel's middle row counts twice: `1 2 1`.",
+            "For `edge_sobel`, 18 counts each of the three rows once. Sobel's middle row counts twice: `1 2 1`.",
             lambda: {"edge_sobel": 18},
         ),
         Misconception(
@@ -72,8 +77,8 @@ PREDICT = Task(
         ),
         Misconception(
             "clipped",
-            "You stopped `edge_sharpen` at 0. A picture cannot be darker than black, but an answer can be below "
-            "0: sharpening overshoots at edges.",
+            "`edge_sharpen` is not 0. The middle pixel is 0, but one of its four neighbours is not, and its weight is "
+            "−1. A picture cannot be darker than black; an answer can.",
             lambda: {"edge_sharpen": 0},
         ),
         Misconception(
@@ -123,7 +128,7 @@ def gaussian_oracle(size, sigma):
 
 
 def nearly(K, size, sigma):
-    return torch.allclose(K.double(), gaussian_oracle(size, sigma), rtol=1e-4, atol=1e-6)
+    return torch.allclose(K.double(), gaussian_oracle(size, sigma), rtol=1e-5, atol=1e-6)
 
 
 def bells(seed):
@@ -174,6 +179,18 @@ BELL = Task(
             lambda size, sigma: bell(size, sigma, exponent=lambda squared, sigma: squared / (2 * sigma)),
         ),
         Misconception(
+            "brackets_forgotten",
+            "Your weights belong to the exponent −r² / 2 · σ²: sigma squared multiplies instead of dividing. `/ 2 * "
+            "sigma**2` goes from left to right, so it needs brackets.",
+            lambda size, sigma: bell(size, sigma, exponent=lambda squared, sigma: squared / 2 * sigma**2),
+        ),
+        Misconception(
+            "distance_not_squared",
+            "You take the distance r itself. The exponent has its square: down squared plus across squared, without "
+            "a root.",
+            lambda size, sigma: bell(size, sigma, exponent=lambda squared, sigma: squared.sqrt() / (2 * sigma**2)),
+        ),
+        Misconception(
             "half_a_pixel",
             "Your bell is off centre by half a pixel: `size / 2` is 1.5 for a kernel of 3, but its middle pixel "
             "has the number 1. A blur with this kernel would move the picture.",
@@ -187,15 +204,16 @@ BELL = Task(
         ),
         Misconception(
             "always_float32",
-            "The form is right, but the kernel is float32, and float64 is asked for. Give `torch.arange` the "
-            "dtype, so that everything after it has it, too.",
+            "The form is right, but the kernel is float32, and float64 is asked for. Give the first tensor you make "
+            "the dtype, so that everything after it has it, too.",
             lambda size, sigma: bell(size, sigma, dtype=torch.float32),
             matches=lambda K, size, sigma: K.dtype == torch.float32 and nearly(K, size, sigma),
         ),
         Misconception(
             "float32_inside",
-            "The kernel is float64, but its digits are those of float32: you computed first and changed the "
-            "dtype afterwards. Lost digits do not come back. Give `torch.arange` the dtype.",
+            "The kernel is float64, but only about seven of its digits are right. Most likely a part of it was "
+            "computed in float32, and lost digits do not come back by `.double()`. Give the first tensor you make the "
+            "dtype.",
             lambda size, sigma: bell(size, sigma, dtype=torch.float32).double(),
             matches=lambda K, size, sigma: K.dtype == torch.float64 and nearly(K, size, sigma),
         ),
@@ -283,14 +301,15 @@ MAGNITUDE = Task(
         ),
         Misconception(
             "border_added",
-            "Your answer is as large as the picture: you added a border (`filters.filter2d` does so). What Sobel "
+            "Your answer is as large as the picture. Did you add a border, as `filters.filter2d` does? What Sobel "
             "sees there is made up. Here the window stays on the picture, as in `ops.corr2d`.",
             lambda X: magnitude_oracle(F.pad(X, (1, 1, 1, 1))),
             matches=lambda Y, X: Y.shape == X.shape,
         ),
         Misconception(
             "always_float32",
-            "The values are right, but always float32. A kernel takes the picture's dtype by `K.to(X)`.",
+            "The values are right, but always float32. Leave the picture's dtype as it is; a kernel takes it by "
+            "`K.to(X)`.",
             lambda X: magnitude_oracle(X.float()),
         ),
     ),
@@ -331,11 +350,13 @@ def exposes(value):
 
 def steps(X, apart):
     """How much the picture grows over this many columns."""
+    if X.ndim != 2 or X.shape[1] < 3 or not X.numel():
+        raise ValueError("not a picture that is wide enough")
     return X[:, apart:].int() - X[:, :-apart].int()
 
 
 def falls_downward(X):
-    return not steps(X, 2).any() and not steps(X, 1).any() and bool((X.int().diff(dim=0) < 0).any())
+    return not steps(X, 1).any() and bool((X.int().diff(dim=0) < 0).any())
 
 
 EXPOSE = Task(
@@ -366,23 +387,23 @@ EXPOSE = Task(
         ),
         Misconception(
             "flat",
-            "Your picture is flat: every difference is 0, and 0 fits into a byte.",
+            "Each row of your picture is flat: every difference of left and right is 0, and 0 fits into a byte.",
             lambda: torch.full((3, 4), 200, dtype=torch.uint8),
-            matches=lambda X: X.shape[1] >= 3 and not steps(X, 1).any() and not steps(X, 2).any(),
+            matches=lambda X: not steps(X, 1).any(),
         ),
         Misconception(
             "between_neighbours",
             "Your picture falls from one column to the next, but never over two columns, and `broken_edges` "
             "compares pixels that are two apart.",
             lambda: torch.tensor([[100, 0, 100, 0]], dtype=torch.uint8),
-            matches=lambda X: X.shape[1] >= 3 and bool((steps(X, 1) < 0).any()) and not (steps(X, 2) < 0).any(),
+            matches=lambda X: bool((steps(X, 1) < 0).any()) and not (steps(X, 2) < 0).any(),
         ),
         Misconception(
             "only_rising",
-            "Your picture grows lighter to the right everywhere. Then right minus left is never below 0, and "
-            "bytes suffice. The picture in the sheet is like that.",
+            "Your picture never grows darker to the right. Then right minus left is never below 0, and bytes "
+            "suffice. The picture in the sheet is like that.",
             lambda: torch.tensor([[0, 100, 255]], dtype=torch.uint8),
-            matches=lambda X: X.shape[1] >= 3 and not (steps(X, 1) < 0).any(),
+            matches=lambda X: not (steps(X, 1) < 0).any(),
         ),
     ),
     hints=(
@@ -455,6 +476,12 @@ MENDED = Task(
             lambda X: right_minus_left(X) / 255,
         ),
         Misconception(
+            "bytes_scaled",
+            "You divided the bytes by 255, as many loaders of pictures do. The numbers are not to be scaled: 200 - 10 "
+            "is 190.",
+            lambda X: right_minus_left(X) / (255 if X.dtype == torch.uint8 else 1),
+        ),
+        Misconception(
             "whole_numbers",
             "Bytes come out right. But a whole-number dtype on the way cuts off the fractions of a picture from "
             "0 to 1. Convert to float32 at once.",
@@ -516,12 +543,16 @@ def kernels(seed):
     def drawn(h, w, dtype=torch.float32):
         return draw.whole(h, 1, low=1, dtype=dtype) * draw.whole(1, w, low=1, dtype=dtype)
 
+    def signs(size, dtype=torch.float32):
+        return torch.tensor([(-1.0) ** (i // 2) for i in range(size)], dtype=dtype)  # 1, 1, -1, -1, ...
+
     bump = torch.tensor([1.0, 2.0, 1.0])
     yield Case("Sobel x", (SOBEL_X,))
     yield Case("the small bell", (torch.outer(bump, bump) / 16,))
     yield Case("a wide kernel", (drawn(2, draw.size(4, 6)),))
-    yield Case("a tall kernel", (drawn(draw.size(4, 6), 3),))
-    yield Case("a kernel whose first row and first column are zero", (F.pad(-drawn(2, 3), (1, 0, 1, 0)),))
+    K = drawn(draw.size(4, 6), 3)
+    yield Case("a tall kernel with both signs", (signs(len(K))[:, None] * K * signs(3),))
+    yield Case("a kernel inside a rim of zeros", (F.pad(-drawn(2, 3), (1, 1, 1, 1)),))
     yield Case("a kernel of one pixel", (-drawn(1, 1) - 1,))
     yield Case("a kernel that is not contiguous", (drawn(4, 3).T,))
     yield Case("float64", (drawn(3, 4, dtype=torch.float64) / 7,))
@@ -581,8 +612,8 @@ SPLIT = Task(
         ),
         Misconception(
             "divides_by_zero",
-            "You divide by a number that can be 0: the corner K[0, 0], or the sum of all weights. Choose one "
-            "that is surely not 0: the largest weight, its sign left out.",
+            "You divide by a number that can be 0, as a corner, the middle or the sum of the weights can. Choose "
+            "one that is surely not 0: the largest weight, its sign left out.",
             lambda K: (K[:, :1] / K[0, 0], K[:1]),
             matches=lambda value, K: is_product(value, K) or not (value[0] @ value[1]).isfinite().all(),
         ),
@@ -602,8 +633,8 @@ SPLIT = Task(
         ),
         Misconception(
             "a_multiple",
-            "Column times row has the kernel's form, but is a multiple of it. The number where your column and "
-            "your row cross is counted twice: divide one of them by it.",
+            "Column times row has the kernel's form, but is a multiple of it. The number of K where column and row "
+            "cross is in both: divide one of them by it, and only one, its sign included.",
             largest_lines,
             matches=is_multiple,
         ),

@@ -48,9 +48,9 @@ SHAPES = Task(
     misconceptions=(
         Misconception(
             "copied",
-            "These are the numbers of the lesson's LeNet, for grey pictures of 28×28. The pictures here are "
-            "larger, and have colours.",
-            lambda: {"pool1": (6, 14, 14), "conv2": (16, 10, 10), "flatten": 400},
+            "For `flatten` you gave the number of the lesson's LeNet, for pictures of 28×28. The pictures here are "
+            "larger.",
+            lambda: {"flatten": 400},
         ),
         Misconception(
             "padding_forgotten",
@@ -73,6 +73,12 @@ SHAPES = Task(
             lambda: {"flatten": 49},
         ),
         Misconception(
+            "pooling_forgotten",
+            "For `flatten` you counted the answer of the second convolution. A pooling stands between it and "
+            "`flatten`.",
+            lambda: {"flatten": 16 * 14 * 14},
+        ),
+        Misconception(
             "colours_forgotten",
             "For `conv1_parameters` you gave each kernel one layer. The picture has three channels, so each of "
             "the six kernels has 3·5·5 numbers, and its bias.",
@@ -81,12 +87,24 @@ SHAPES = Task(
         Misconception(
             "no_bias",
             "You left out the biases: one number for each output channel, or for each output of a linear layer.",
-            lambda: numbers_of(colour_lenet(bias=False), "conv1_parameters", "fc1_parameters"),
+            lambda: numbers_of(colour_lenet(bias=False), "conv1_parameters"),
+        ),
+        Misconception(
+            "no_bias_in_linear",
+            "For `fc1_parameters` you left out the biases: each of the 120 outputs has one, too.",
+            lambda: numbers_of(colour_lenet(bias=False), "fc1_parameters"),
         ),
         Misconception(
             "one_byte_each",
             "For `bytes` you gave the number of parameters. A float32 takes 32 bits, which is more than one byte.",
-            lambda: {"bytes": 108086},
+            lambda: {"parameters": 108086, "bytes": 108086},
+            matches=lambda value: value["bytes"] == value["parameters"],
+        ),
+        Misconception(
+            "kilobytes",
+            "For `bytes` you counted in thousands. The task asks for single bytes.",
+            lambda: {"bytes": 432.1},
+            matches=lambda value: 400 < value["bytes"] < 450,
         ),
         Misconception(
             "bits",
@@ -147,6 +165,11 @@ class InAList(nn.Module):
         return X
 
 
+class AlwaysTen(network()):
+    def __init__(self, classes):
+        super().__init__(10)
+
+
 def networks_to_build(seed):
     draw = Draw(seed)
     pictures = {10: draw.real(2, 1, 28, 28), 3: draw.real(1, 1, 28, 28), 4: draw.real(3, 1, 28, 28).mT}
@@ -180,6 +203,18 @@ NETWORK = Task(
             network(pool=nn.AvgPool2d),
         ),
         Misconception(
+            "nothing_exchanged",
+            "This is the lesson's LeNet as it was, with the sigmoid and with average pooling. The task asks for "
+            "`nn.ReLU()` and `nn.MaxPool2d(2)`.",
+            network(bend=nn.Sigmoid, pool=nn.AvgPool2d),
+        ),
+        Misconception(
+            "always_ten",
+            "Your network always has ten scores. Their number is `classes`, which `__init__` is given.",
+            AlwaysTen,
+            matches=lambda value, *_: value["parameters"]["net.11.weight"] == (10, 84),
+        ),
+        Misconception(
             "softmax_at_the_end",
             "Your network ends with a softmax. `F.cross_entropy` contains one already; with two of them, a "
             "network that is sure and wrong gets no gradient. Return the scores.",
@@ -198,6 +233,12 @@ NETWORK = Task(
             network(padding=0, flat=256),
         ),
         Misconception(
+            "padding_left_out",
+            "Your first linear layer expects 400 numbers, and 256 reach it. The first convolution needs `padding=2`; "
+            "without it the sides are 24, 12, 8, 4.",
+            network(padding=0),
+        ),
+        Misconception(
             "no_bias",
             "Your layers have no bias. Leave `bias` as it is by default.",
             network(bias=False),
@@ -210,8 +251,8 @@ NETWORK = Task(
         ),
         Misconception(
             "in_a_list",
-            "Your network has no parameters: in a plain Python list nn.Module does not see its layers, and no "
-            "optimizer would train them. `nn.Sequential(...)` registers them.",
+            "Your network has no parameters, and no optimizer would train it. nn.Module does not look into a plain "
+            "Python list; `self.net = nn.Sequential(...)` registers its layers.",
             InAList,
             matches=lambda value, *_: value["parameters"] == {},
         ),
@@ -245,6 +286,8 @@ def scores_and_labels(seed):
     yield Case("scores that are not contiguous", (draw.real(4, 3).T * 2, torch.tensor([3, 0, 0])))
     yield Case("fractions in float64", (draw.real(3, 6, dtype=torch.float64) * 2, torch.tensor([5, 0, 2])))
     sure = torch.tensor([[300.0, 0.0, 0.0], [0.0, 300.0, 0.0]])
+    known = torch.tensor([[300.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    yield Case("a picture with large scores, one with small", (known, torch.tensor([0, 1])), gradient=False)
     yield Case("a network that is sure, and wrong once", (sure, torch.tensor([2, 1])), gradient=False)
 
 
@@ -253,11 +296,44 @@ def picked(scores, y, p, value=torch.log):
     return -value(p[range(len(y)), y]).mean()
 
 
-def runs_over(value, scores, y):
-    """Right where scores are moderate; no finite number where they are not."""
-    if scores.max() - scores.min() > 100:
-        return not value.isfinite()
-    return bool(torch.isclose(value, torch_loss(scores, y), rtol=1e-4, atol=1e-5))
+def is_close(value, want):
+    return bool(torch.isclose(value.double(), want.double(), rtol=1e-4, atol=1e-5))
+
+
+def where_moderate(wrong):
+    """Tells what `wrong` returns, and does not ask where scores differ so much that powers run over."""
+    return lambda value, scores, y: scores.max() > 100 or is_close(value, wrong(scores, y))
+
+
+def breaks_down(where_known, where_wrong):
+    """Right where scores are moderate. The two tests say what becomes of the last two cases."""
+
+    def matches(value, scores, y):
+        if scores.max() <= 100:
+            return is_close(value, torch_loss(scores, y))
+        return bool(where_known(value) if y.tolist() == [0, 1] else where_wrong(value))
+
+    return matches
+
+
+def quotient(scores, y, floor=0.0):
+    """ln of the quotient, after the largest score of each row was subtracted."""
+    return picked(scores, y, (scores.softmax(1) + floor))
+
+
+def largest_of_all(scores, y):
+    below = scores - scores.max()
+    return (below.exp().sum(1).log() - below[range(len(y)), y]).mean()
+
+
+def column_lost(scores, y):
+    below = scores - scores.max(1).values
+    return (below.exp().sum(1).log() - below[range(len(y)), y]).mean()
+
+
+def slip(name, sentence, wrong):
+    """A mistake that is known by the moderate cases alone: it may meet a formula that runs over."""
+    return Misconception(name, sentence, wrong, matches=where_moderate(wrong))
 
 
 LOSS = Task(
@@ -273,42 +349,93 @@ LOSS = Task(
     misconceptions=(
         Misconception(
             "runs_over",
-            "The formula is right, but large scores break it: in float32 exp(300) is infinite, and exp(-300) is "
-            "0, which has no logarithm. Subtract each row's largest score first, and take the logarithm of the "
-            "quotient apart: ln p = s - ln(sum of powers).",
+            "Your loss is right for moderate scores. But in float32 exp(300) is infinite, and infinite divided by "
+            "infinite is no number. Subtract each row's largest score first: no probability changes.",
             lambda scores, y: picked(scores, y, scores.exp() / scores.exp().sum(1, keepdim=True)),
-            matches=runs_over,
+            matches=breaks_down(torch.isnan, torch.isnan),
         ),
         Misconception(
+            "sum_runs_over",
+            "Your loss is right for moderate scores. But in float32 exp(300) is infinite, and so is the sum of the "
+            "powers. Subtract each row's largest score first: no probability changes.",
+            lambda scores, y: (scores.exp().sum(1).log() - scores[range(len(y)), y]).mean(),
+            matches=breaks_down(torch.isposinf, torch.isposinf),
+        ),
+        Misconception(
+            "quotient_vanishes",
+            "Large scores no longer run over. But a probability of exp(-300) is 0 in float32, and 0 has no "
+            "logarithm. Do not take the logarithm of the quotient: ln p = s - ln(sum of the powers).",
+            quotient,
+            matches=breaks_down(
+                lambda value: is_close(value, torch.tensor(0.5493)), lambda value: not value.isfinite()
+            ),
+        ),
+        Misconception(
+            "bottom_under_p",
+            "You keep p away from 0, with `clamp` or a small number added. Then the loss stops growing just where "
+            "the network is most wrong, and no gradient tells it so. Write ln p as s - ln(sum of the powers).",
+            lambda scores, y: quotient(scores, y, floor=1e-9),
+            matches=breaks_down(torch.isfinite, lambda value: value < 140),
+        ),
+        Misconception(
+            "largest_of_all",
+            "You subtract the largest score of the whole batch. For a picture whose scores are all far below it, "
+            "every power is 0. Subtract from each row its own largest score.",
+            largest_of_all,
+        ),
+        Misconception(
+            "column_lost",
+            "The largest scores must stand in a column, one beside each row. `max(1)` alone makes one row of them, "
+            "which is laid along the classes: `max(1, keepdim=True).values`.",
+            column_lost,
+        ),
+        slip(
             "softmax_twice",
-            "There are two softmaxes in your loss: `F.cross_entropy` and `log_softmax` contain one already. Hand "
-            "them the scores, not probabilities.",
+            "There are two softmaxes in your loss: powers were taken of numbers that are probabilities already. The "
+            "logarithm is that of p itself.",
             lambda scores, y: torch_loss(scores.softmax(1), y),
         ),
-        Misconception(
+        slip(
             "over_the_batch",
             "Your probabilities add up to 1 down the columns: over the pictures of the batch. Each *picture* has "
             "its own probabilities, which add up to 1 along its row, axis 1.",
             lambda scores, y: picked(scores, y, scores.softmax(0)),
         ),
-        Misconception(
+        slip(
+            "over_everything",
+            "You divide by the sum over *all* pictures. Each picture has its own sum, along its row: "
+            "`sum(1, keepdim=True)`.",
+            lambda scores, y: picked(scores, y, scores.flatten().softmax(0).reshape(scores.shape)),
+        ),
+        slip(
             "summed",
             "You add up the losses of the batch. Take their mean, or the step would grow with the batch.",
             lambda scores, y: len(y) * torch_loss(scores, y),
         ),
-        Misconception(
+        slip(
             "minus_forgotten",
             "Your loss is negative. The logarithm of a probability is at most 0, and the loss is *minus* that "
             "logarithm.",
             lambda scores, y: -torch_loss(scores, y),
         ),
-        Misconception(
+        slip(
             "every_label",
             "`p[:, y]` takes, for every picture, the labels of *all* pictures. For picture i you want p[i, "
             "y[i]]: `p[range(len(y)), y]`.",
             lambda scores, y: -scores.log_softmax(1)[:, y].mean(),
         ),
-        Misconception(
+        slip(
+            "every_class",
+            "You take the mean over all classes. Only the probability of the *true* class counts: p[i, y[i]].",
+            lambda scores, y: -scores.log_softmax(1).mean(),
+        ),
+        slip(
+            "mean_too_early",
+            "You take the mean of the probabilities, and then one logarithm. Each picture has its own loss -ln p; the "
+            "mean is taken of those.",
+            lambda scores, y: -scores.softmax(1)[range(len(y)), y].mean().log(),
+        ),
+        slip(
             "no_logarithm",
             "You took 1 - p. It is small when p is large, but the loss of this lesson is -ln p, which grows "
             "without end as p goes to 0.",
@@ -364,24 +491,53 @@ def trained(X, y, batch_size, epochs, loss=F.cross_entropy, zero=("step",), rest
     return net.weight
 
 
+def one_epoch(X, y, batch_size, epochs):
+    return trained(X, y, batch_size, 1)
+
+
+def start_times_size(X, y, batch_size, epochs):
+    """What is left of each pile when the place where a batch begins is multiplied by the batch size once more."""
+    net = nn.Linear(X.shape[1], 3)
+    nn.init.zeros_(net.weight)
+    nn.init.zeros_(net.bias)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(epochs):
+        for i in range(0, len(X), batch_size):
+            batch = slice(i * batch_size, (i + 1) * batch_size)
+            optimizer.zero_grad()
+            F.cross_entropy(net(X[batch]), y[batch]).backward()
+            optimizer.step()
+    return net.weight
+
+
 def right_train(X, y, batch_size, epochs):
     return trained(X, y, batch_size, epochs)
 
 
-def exposes(value):
-    """Pictures, labels, a batch size and a number of epochs on which `broken_train` goes wrong."""
-    form = [torch.Tensor, torch.Tensor, int, int]
-    if not (isinstance(value, tuple) and [type(v) for v in value] == form):
+def unfit(value):
+    """What is wrong with the form of pictures, labels, batch size and epochs, or None."""
+    if not (isinstance(value, tuple) and len(value) == 4):
         return "Return pictures, labels and two whole numbers: `return X, y, batch_size, epochs`."
     X, y, batch_size, epochs = value
+    if not (isinstance(X, torch.Tensor) and isinstance(y, torch.Tensor)):
+        return "X and y must be tensors, as `torch.rand(4, 2)` and `torch.tensor([0, 1, 2, 0])`."
+    if not (type(batch_size) is int and type(epochs) is int):
+        return "The batch size and the number of epochs must be whole numbers."
     if X.ndim != 2 or y.ndim != 1 or len(X) != len(y) or not 0 < X.numel() <= 1000:
         return "X must have one row for each picture, y one label for each picture, and X at most 1000 numbers."
     if X.dtype != torch.float32 or y.dtype != torch.int64:
-        return "X must be float32, as `torch.rand(4, 2)`, and y must hold whole numbers, as `torch.tensor([0, 2])`."
+        return "X must be float32, as `torch.rand(4, 2)`, and y must hold int64, as `torch.tensor([0, 2])`."
     if not ((y >= 0) & (y < 3)).all() or not X.isfinite().all():
         return "There are three classes: labels are 0, 1 or 2. And the numbers in X must be finite."
     if not (1 <= batch_size <= 1000 and 1 <= epochs <= 20):
         return "Take a batch size from 1 to 1000 and 1 to 20 epochs."
+    return None
+
+
+def exposes(value):
+    """Pictures, labels, a batch size and a number of epochs on which `broken_train` goes wrong."""
+    if unfit(value):
+        return unfit(value)
     if torch.allclose(broken_train(*value), right_train(*value), rtol=1e-4, atol=1e-5):
         return "On this input `broken_train` is right. Look for one on which it is not."
     return None
@@ -405,21 +561,21 @@ EXPOSE = Task(
             "Your pictures are zero everywhere. Then the weights get no gradient at all, from a right loop or a "
             "wrong one.",
             lambda: (torch.zeros(4, 2), torch.tensor([0, 1, 2, 0]), 2, 3),
-            matches=lambda value: not value[0].any(),
+            matches=lambda value: not unfit(value) and not value[0].any(),
         ),
         Misconception(
             "one_step",
             "One batch and one epoch make one step. That is what the author tried. What is wrong shows in what "
             "happens between two steps, or at the end of the pile.",
             lambda: (torch.rand(4, 2), torch.tensor([0, 1, 2, 0]), 4, 1),
-            matches=lambda value: value[3] == 1 and value[2] == len(value[0]),
+            matches=lambda value: not unfit(value) and value[3] == 1 and value[2] == len(value[0]),
         ),
         Misconception(
             "nothing_to_learn",
-            "On this input a right loop does not move its weights: all classes have the same pictures. Let the "
-            "classes differ.",
+            "On this input a right loop hardly moves its weights: the classes have the same pictures, or the numbers "
+            "in X are tiny. Let the classes differ, by numbers around 1.",
             lambda: (torch.ones(3, 2), torch.arange(3), 3, 2),
-            matches=lambda value: bool(right_train(*value).abs().max() < 1e-5),
+            matches=lambda value: not unfit(value) and bool(right_train(*value).abs().max() < 1e-5),
         ),
     ),
     hints=(
@@ -458,7 +614,7 @@ MENDED = Task(
     oracle=right_train,
     cases=piles_to_learn,
     absolute=1e-5,
-    seconds=20,  # the first optimizer of a session loads a good part of torch
+    seconds=10,  # the first optimizer of a session loads a good part of torch
     misconceptions=(
         Misconception(
             "unchanged",
@@ -480,13 +636,35 @@ MENDED = Task(
         ),
         Misconception(
             "zeroed_too_late",
-            "Your weights never move: `zero_grad` stands between `backward` and `step`, so the step finds no gradient.",
+            "Your weights never move. Either there is no `step`, or `zero_grad` stands between `backward` and `step`, "
+            "and the step finds no gradient.",
             lambda X, y, batch_size, epochs: trained(X, y, batch_size, epochs, zero=("too late",)),
         ),
         Misconception(
             "zeroed_once_an_epoch",
             "You forget the gradients once an epoch. Within an epoch they still pile up, from batch to batch.",
             lambda X, y, batch_size, epochs: trained(X, y, batch_size, epochs, zero=("epoch",)),
+        ),
+        Misconception(
+            "one_epoch",
+            "Whatever `epochs` says, your weights are those after a single epoch. Does `return` stand inside the "
+            "loop, or is the network made anew in each epoch?",
+            one_epoch,
+        ),
+        Misconception(
+            "start_times_size",
+            "`range(0, len(X), batch_size)` already gives the places where batches begin, and your slice multiplies "
+            "them by `batch_size` once more. A batch goes from `i` to `i + batch_size`.",
+            start_times_size,
+        ),
+        Misconception(
+            "divided_by_batch_size",
+            "You divide the sum by `batch_size`, also in a last batch that has fewer pictures. Its loss is the mean "
+            "over those it has.",
+            lambda X, y, batch_size, epochs: trained(
+                *(X, y, batch_size, epochs),
+                loss=lambda scores, labels: F.cross_entropy(scores, labels, reduction="sum") / batch_size,
+            ),
         ),
         Misconception(
             "whole_pile",
@@ -558,6 +736,11 @@ def counted_once(scores, y):
     return table
 
 
+def shares(scores, y):
+    table = torch_confusion(scores, y)
+    return table / table.sum(1, keepdim=True)
+
+
 def over_the_batch(scores, y):
     said = scores.argmax(0)
     table = torch.zeros(scores.shape[1], scores.shape[1], dtype=torch.int64)
@@ -584,8 +767,8 @@ CONFUSION = Task(
         ),
         Misconception(
             "counted_once",
-            "`table[y, said] += 1` counts each pair once, however often it occurs: all of them read the old "
-            "number, and write the same new one. Use a loop, `bincount`, or `index_put_` with `accumulate=True`.",
+            "Each pair is counted once, however often it occurs. `= 1` forgets what was there; and `table[y, said] += "
+            "1` without a loop reads all old numbers before it writes any. Use a loop with `+= 1`, or `bincount`.",
             counted_once,
         ),
         Misconception(
@@ -610,7 +793,8 @@ CONFUSION = Task(
             "shares",
             "You divide each row by its sum. The task asks for counts: a share does not say how many pictures it "
             "rests on, and an empty row has none.",
-            lambda scores, y: torch_confusion(scores, y) / torch_confusion(scores, y).sum(1, keepdim=True).clamp(min=1),
+            shares,
+            matches=lambda value, *case: torch.allclose(value.float().nan_to_num(), shares(*case).nan_to_num()),
         ),
         Misconception(
             "smallest_score",
@@ -678,9 +862,10 @@ def one_answer(value, *_):
 
 def renamed(value, X, y, unseen):
     """Each digit has an answer of its own, and it is another digit's name."""
-    answers = [value["classes"][labels_of(unseen) == digit] for digit in range(10)]
-    alike = sum(int(said.bincount().max()) for said in answers)
-    return alike > 0.7 * len(unseen) and accuracy(value, unseen) < 0.3
+    answers = [value["classes"][labels_of(unseen) == digit].bincount() for digit in range(10)]
+    alike = sum(int(counts.max()) for counts in answers)
+    names = {int(counts.argmax()) for counts in answers}
+    return alike > 0.7 * len(unseen) and len(names) > 8 and accuracy(value, unseen) < 0.3
 
 
 def some_never_said(value, X, y, unseen):
@@ -730,10 +915,10 @@ TRAIN = Task(
         ),
         Misconception(
             "one_answer",
-            "Your network says the same to nearly all pictures. Three questions: Is there a new permutation in "
-            "each epoch? The pile is sorted by class. Does the loss leave ln 10 = 2.30? If not, look at the "
-            "learning rate and the activation (13.7). Was the optimizer given the parameters of the network that "
-            "you return?",
+            "Your network says the same to nearly all pictures. Print the loss of each epoch. Does it stay near ln 10 "
+            "= 2.30? Then look at `zero_grad`, at `step`, at the learning rate and the activation (13.7), and whether "
+            "`X[batch]` and `y[batch]` share one permutation. Does it fall? Then see whether each epoch goes over the "
+            "whole pile in a new order: it is sorted by class.",
             lambda X, y: learn(X, y, epochs=1, order=torch.arange),
             matches=one_answer,
         ),
@@ -746,23 +931,26 @@ TRAIN = Task(
         ),
         Misconception(
             "chance",
-            "Your network answers as if by chance. Do the labels still belong to their pictures? One permutation "
-            "must serve both: `X[batch]` and `y[batch]`.",
+            "Your network answers as if by chance. Does the loss fall from ln 10 = 2.30, or are rate and number of "
+            "epochs too small for it to begin? Do the labels still belong to their pictures? One permutation "
+            "must serve both: `X[batch]` and `y[batch]`. And is the network that you return the one whose parameters "
+            "the optimizer has?",
             shuffled_apart,
             matches=lambda value, X, y, unseen: accuracy(value, unseen) < 0.2,
         ),
         Misconception(
             "some_never_said",
-            "There are digits that your network never says; the others it reads. It must have learned from a "
-            "part of the pile, and the pile is sorted by class. Does every epoch go over all of it?",
+            "There are digits that your network never says; the others it reads. Does every epoch go over the whole "
+            "pile? It is sorted by class, so a part of it lacks digits. If it does: is there a softmax before "
+            "`F.cross_entropy`, which contains one?",
             lambda X, y: learn(X[:600], y[:600]),
             matches=some_never_said,
         ),
         Misconception(
             "not_there_yet",
             "Your network reads, but not well enough. Print the loss of each epoch. If it still falls, train for "
-            "more epochs. If it does not, change the learning rate or the optimizer, and see whether a new "
-            "permutation is drawn in each epoch.",
+            "more epochs. If it does not, change the learning rate or the optimizer, and see whether each epoch goes "
+            "over the whole pile, in a new permutation.",
             lambda X, y: learn(X, y, epochs=1, lr=0.002),
             matches=lambda value, X, y, unseen: 0.2 <= accuracy(value, unseen) < ENOUGH,
         ),

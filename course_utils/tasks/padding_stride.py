@@ -85,14 +85,14 @@ SIZES = Task(
         ),
         Misconception(
             "each_on_the_picture",
-            "You put each layer on the photograph. In a stack, a layer gets the answer of the layer before it.",
+            "You put each layer on the picture of 32×50. In a stack, a layer gets the answer of the layer before it.",
             sizes_with(lambda n, k, s, p: (n + 2 * p - k) // s + 1, chained=False),
         ),
         Misconception(
             "pairs_swapped",
             "In the third layer you took the first number of each pair for the columns. A pair is (rows, columns): "
             "the kernel (3, 5) has 3 rows.",
-            lambda: {"first": (32, 50), "second": (16, 25), "third": (6, 12)},
+            lambda: {"third": (6, 12)},
         ),
         Misconception(
             "columns_first",
@@ -101,9 +101,9 @@ SIZES = Task(
         ),
         Misconception(
             "even_keeps",
-            "For the fourth layer you kept the size. Padding k/2 does more than that for an even kernel: 2p is 4, "
-            "and the kernel takes k - 1 = 3 away.",
-            lambda: {"third": (7, 9), "fourth": (7, 9)},
+            "The fourth layer does not keep the size. Padding k/2 does more than that for an even kernel: 2p is 4, and "
+            "the kernel takes k - 1 = 3 away.",
+            lambda: {"fourth": (7, 9)},
         ),
     ),
     hints=(
@@ -189,6 +189,18 @@ def pairs_forgotten(X, K, stride=1, padding=0):
     return oracle(X, K, stride, padding)
 
 
+def numbers_forgotten(X, K, stride=1, padding=0):
+    if not (isinstance(stride, tuple) and isinstance(padding, tuple)):
+        raise TypeError("a number where a pair was expected")
+    return oracle(X, K, stride, padding)
+
+
+def one_place_lost(X, K, stride=1, padding=0):
+    places = oracle(X, K, 1, padding).shape
+    rows, columns = (n // s for n, s in zip(places, pair(stride), strict=True))
+    return oracle(X, K, stride, padding)[:rows, :columns]
+
+
 STRIDED = Task(
     id="corr2d_strided",
     title="With padding and stride",
@@ -208,6 +220,12 @@ STRIDED = Task(
             pairs_forgotten,
         ),
         Misconception(
+            "numbers_forgotten",
+            "Two pairs work, a plain number raises a TypeError, also the default 1 or 0. Begin by making a pair of "
+            "each argument that is a number: 2 means (2, 2).",
+            numbers_forgotten,
+        ),
+        Misconception(
             "starts_at_i",
             "Your answer has the right size, but your windows move by one pixel: the one for row i starts at row "
             "i. With a stride it starts at row i times stride.",
@@ -217,6 +235,17 @@ STRIDED = Task(
             "stride_rows_only",
             "The stride acts on the rows alone. The columns have one of their own: the second number of the pair.",
             stepped_by(lambda Y, sh, sw: Y[::sh]),
+        ),
+        Misconception(
+            "first_stride_twice",
+            "The columns take the rows' step. The second number of the pair `stride` is theirs.",
+            stepped_by(lambda Y, sh, sw: Y[::sh, ::sh]),
+        ),
+        Misconception(
+            "one_place_lost",
+            "Your answer is too small where the steps do not come out even. The first place takes no step, so the 1 "
+            "comes after the division: (n + 2p - k) // s + 1.",
+            one_place_lost,
         ),
         Misconception(
             "stride_swapped",
@@ -301,8 +330,8 @@ def is_frame(value):
 
 
 def leaves_a_pixel(value):
-    X, padding = value
-    return all(n > 2 * p for n, p in zip(X.shape, padding, strict=True))
+    (H, W), (p, q) = value[0].shape, value[1]
+    return min(H - 2 * p, W - 2 * q) > 0
 
 
 def exposes(value):
@@ -353,12 +382,12 @@ EXPOSE = Task(
             "The padding must be a pair, (rows, columns). A single number raises an error in the very first line, "
             "and that is the caller's mistake.",
             lambda: (torch.ones(3, 3), 0),
-            matches=lambda value: isinstance(value[0], torch.Tensor) and isinstance(value[1], int),
+            matches=lambda value: len(value) == 2 and isinstance(value[0], torch.Tensor) and isinstance(value[1], int),
         ),
     ),
     hints=(
-        "Which paddings occur in practice, and which of them did the author not try? Lesson 3 has a layer with "
-        "`padding=(0, 1)`.",
+        "Which paddings occur in practice, and which of them did the author not try? Look through the layers of "
+        "lesson 3.",
         "What is -0? Then what is `X[0:-0]`?",
     ),
 )
@@ -421,6 +450,11 @@ MENDED = Task(
             "rows_only",
             "The rows are mended, the columns are not: `X[..., 0:-0]` is empty for the same reason.",
             cropped(right_slice, as_before),
+        ),
+        Misconception(
+            "columns_only",
+            "The columns are mended, the rows are not: `X[0:-0]` is empty for the same reason.",
+            cropped(as_before, right_slice),
         ),
         Misconception(
             "front_only",
@@ -544,8 +578,8 @@ SAME = Task(
         ),
         Misconception(
             "detached",
-            "The values are right, but no gradient comes back to X: a copy of its bare numbers stands among the "
-            "zeros. Assign X itself.",
+            "The values are right, but no gradient comes back to X: bare numbers stand among the zeros. Assign X "
+            "itself, without `.detach()`, `.data`, `.tolist()` or `torch.no_grad()`.",
             kept_by(halves, lambda X: X.detach()),
         ),
     ),

@@ -331,14 +331,16 @@ EXPOSE = Task(
             "negative_inside",
             "Only pixels inside your picture are negative. The padding is seen by the windows at the border alone.",
             lambda: F.pad(-torch.ones(2, 2), (1, 1, 1, 1)),
-            matches=lambda X: X.ndim == 2 and 0 < (X < 0).sum() == (inner(X) < 0).sum(),
+            matches=lambda X: X.ndim == 2 and is_usable(X) and 0 < (X < 0).sum() == (inner(X) < 0).sum(),
         ),
         Misconception(
             "outvoted",
             "There are negative pixels at your border, but each window there also holds one that is 0 or more, "
             "and that one wins rightly. All pixels of such a window must be negative.",
             lambda: torch.tensor([[-1.0, 2.0, -1.0]]),
-            matches=lambda X: X.ndim == 2 and torch.equal(broken_max_pool(X), max_pool(X)),
+            matches=lambda X: (
+                X.ndim == 2 and is_usable(X) and bool((X < 0).any()) and torch.equal(broken_max_pool(X), max_pool(X))
+            ),
         ),
     ),
     hints=(

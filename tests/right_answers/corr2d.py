@@ -25,6 +25,15 @@ def through_float64(X, K):
     return by_slices(X.double(), K.double()).to(X.dtype)
 
 
+def by_the_kernels_places(X, K):
+    """Two loops over the kernel instead of the picture."""
+    H, W = X.shape[0] - K.shape[0] + 1, X.shape[1] - K.shape[1] + 1
+    Y = X.new_zeros(H, W)
+    for a, b in np.ndindex(*K.shape):
+        Y = Y + X[a : a + H, b : b + W] * K[a, b]
+    return Y
+
+
 class WithSequential(nn.Module):
     """The kernel starts as zeros, and the convolution is torch's."""
 
@@ -47,19 +56,44 @@ def with_an_optimizer(X, Y, kernel_size):
     return K
 
 
+def by_hand(X, Y, kernel_size):
+    """The gradient of the mean squared error is itself a cross-correlation, of the picture with the errors."""
+    K = torch.zeros(kernel_size)
+    for _ in range(300):
+        errors = by_slices(X, K) - Y
+        K = K - 0.1 * 2 / errors.numel() * by_slices(X, errors)
+    return K
+
+
 RIGHT = {
-    "corr2d": [by_slices, by_unfold, not_contiguous, through_float64],
+    "corr2d": [by_slices, by_unfold, not_contiguous, through_float64, by_the_kernels_places],
     "mended_corr2d": [by_slices],
     "answer_sizes": [
         lambda: {"twice": torch.Size([20, 20]), "wide": [6, 7], "digit": (np.int64(24), 24)},
     ],
     "breaks_corr2d": [
         lambda: [torch.ones(3, 8), torch.ones(2, 2)],
-        lambda: (torch.rand(5, 2) + 1, torch.ones(1, 1)),  # taller than wide: it raises
+        lambda: (torch.rand(5, 2) + 1, torch.ones(1, 1)),  # taller than wide: it raises an IndexError
+        lambda: (torch.ones(4, 4), torch.ones(1, 3)),  # the window on the right has 2 columns: a RuntimeError
     ],
     "Conv2D": [WithSequential],
-    "learn_kernel": [with_an_optimizer],
+    "learn_kernel": [with_an_optimizer, by_hand, lambda X, Y, kernel_size: by_hand(X, Y, kernel_size).round()],
 }
+
+
+def kernel_of_four_axes(X, Y, kernel_size):
+    return by_hand(X, Y, kernel_size)[None, None]
+
+
+class FourAxes(nn.Module):
+    def __init__(self, kernel_size):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1))
+        self.weight = nn.Parameter(torch.rand(1, 1, *kernel_size))
+
+    def forward(self, X):
+        return F.conv2d(X[None, None], self.weight, self.bias)[0, 0]
+
 
 # What passes weaker checkers: (task, wrong answer, words of the sentence)
 WRONG = [
@@ -69,7 +103,16 @@ WRONG = [
     ("corr2d", lambda X, K: by_slices(X, K).tolist(), "expected a tensor of shape 2×2"),
     ("corr2d", lambda X, K: by_slices(X, K).numpy(force=True), "an object of type ndarray"),
     ("breaks_corr2d", lambda: torch.ones(2, 4), "Return two tensors"),
+    ("breaks_corr2d", lambda: (torch.ones(1, 1, 3, 5), torch.ones(1, 1, 2, 2)), "X and K must both be matrices"),
+    ("breaks_corr2d", lambda: (torch.ones(2, 2), torch.ones(3, 3)), "K must fit into X"),
     ("breaks_corr2d", lambda: (torch.ones(2, 4), torch.ones(3, 1)), "K must fit into X"),
     ("breaks_corr2d", lambda: (torch.full((3, 3), float("nan")), torch.ones(2, 2)), "Take ordinary numbers"),
     ("breaks_corr2d", lambda: (1e8 + torch.rand(5, 5), torch.tensor([[1.0, -1.0], [-1.0, 1.0]])), "is right"),
+    ("mended_corr2d", lambda X, K: by_slices(X, K).double(), "the dtype is float64, must be float32"),
+    ("Conv2D", FourAxes, "weight"),
+    ("learn_kernel", kernel_of_four_axes, "the shape is 1×1×1×2, must be 1×2"),
+    ("learn_kernel", lambda X, Y, kernel_size: by_hand(X, Y, kernel_size).double(), "the dtype is float64"),
+    ("learn_kernel", lambda X, Y, kernel_size: 0.1, "expected a tensor of shape 1×2, got 0.1"),
+    ("learn_kernel", lambda X, Y, kernel_size: None, "Is the line with `return` missing?"),
+    ("learn_kernel", lambda X, Y, kernel_size: by_hand(X, Y, kernel_size).tolist(), "expected a tensor of shape 1×2"),
 ]

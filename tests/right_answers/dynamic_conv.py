@@ -24,6 +24,18 @@ def columns_for_pictures(X, W1, b1, W2, b2, T):
     return ((W2 @ hidden + b2[:, None]) / T).softmax(0).T
 
 
+def picture_by_picture(X, W1, b1, W2, b2, T):
+    return torch.stack([F.softmax((W2 @ torch.relu(W1 @ x.flatten(1).mean(1) + b1) + b2) / T, 0) for x in X])
+
+
+def by_one_by_one(X, W1, b1, W2, b2, T):
+    """A linear layer is a 1×1 convolution of a picture of one pixel; in float64 inside."""
+    dtype = X.dtype
+    X, W1, b1, W2, b2 = (t.double() for t in (X, W1, b1, W2, b2))
+    hidden = F.conv2d(F.avg_pool2d(X, tuple(X.shape[2:])), W1[:, :, None, None], b1).clamp(min=0)
+    return F.conv2d(hidden, W2[:, :, None, None], b2)[..., 0, 0].div(T).softmax(-1).to(dtype)
+
+
 def by_groups(X, weight, bias=None, stride=1, padding=0):
     N, C, H, W = X.shape
     bias = None if bias is None else bias.reshape(-1)
@@ -70,6 +82,13 @@ def answers_mixed(X, pi, weight):
     return torch.einsum("nk,nkohw->nohw", pi, each)
 
 
+def by_matrix(X, pi, weight):
+    """Windows times mixed kernels, both flat."""
+    kernels = (pi @ weight.flatten(1)).view(len(X), weight.shape[1], -1)
+    size = [n - k + 1 for n, k in zip(X.shape[2:], weight.shape[3:], strict=True)]
+    return (kernels @ F.unfold(X, tuple(weight.shape[3:]))).unflatten(2, size)
+
+
 class Routed(nn.Module):
     """The kernels are drawn as torch draws them, the sigmoid is written out, the parameters come in another order."""
 
@@ -87,7 +106,7 @@ class Routed(nn.Module):
 class RoutedOneByOne(nn.Module):
     def __init__(self, inputs, outputs, k, kernels):
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(kernels, outputs, inputs, k, k))
+        self.weight = nn.Parameter(torch.randn(kernels, outputs, inputs, k, k))
         self.route = nn.Linear(inputs, kernels)
 
     def forward(self, X):
@@ -125,10 +144,10 @@ def batch(N=2, K=2, C=1, out=1):
 
 
 RIGHT = {
-    "attention": [by_hand, by_layers, columns_for_pictures],
+    "attention": [by_hand, by_layers, columns_for_pictures, picture_by_picture, by_one_by_one],
     "conv2d_each": [by_groups, by_vmap, by_unfold, in_float64],
     "breaks_dynamic": [lambda: list(batch()), lambda: batch(N=5, K=3, C=2, out=4)],
-    "mended_dynamic": [kernels_mixed, one_by_one, answers_mixed],
+    "mended_dynamic": [kernels_mixed, one_by_one, answers_mixed, by_matrix],
     "dynamic_numbers": [
         lambda: numbers(grouped_input=torch.Size([1, 30, 10, 12]), groups=np.int64(5), mixing_macs=1728.0),
     ],
@@ -144,12 +163,16 @@ WRONG = [
     ("attention", lambda *given: by_hand(*given).numpy(force=True), "an object of type ndarray"),
     ("attention", lambda *given: by_hand(*given).float(), "the dtype is float32"),
     ("attention", lambda X, *given: by_hand(X.data, *given), "no gradient flows back to X"),
+    ("attention", lambda *given: by_hand(*given).squeeze(), "the shape is 3, must be 1×3"),
+    ("conv2d_each", lambda *given, **named: list(by_groups(*given, **named)), "expected a tensor of shape"),
     ("conv2d_each", lambda *given, **named: torch.zeros_like(by_groups(*given, **named)), "values are wrong"),
     ("conv2d_each", lambda *given, **named: by_groups(*given, **named).flip(0), "values are wrong"),
     ("conv2d_each", lambda X, *given, **named: by_groups(X.mT.contiguous().view(X.shape), *given, **named), "wrong"),
     ("conv2d_each", lambda X, weight, *given, **named: by_groups(X, weight.mT, *given, **named), "are wrong"),
     ("conv2d_each", lambda X, weight, *given, **named: by_groups(X, weight.data, *given, **named), "back to weight"),
     ("breaks_dynamic", lambda: batch()[:2], "Return three tensors"),
+    ("breaks_dynamic", lambda: tuple(t.numpy() for t in batch()), "Return three tensors"),
+    ("breaks_dynamic", lambda: (torch.ones(2, 1, 90, 90), *batch()[1:]), "between 1 and 10000"),
     ("breaks_dynamic", lambda: (batch()[0][0], *batch()[1:]), "The shapes must be"),
     ("breaks_dynamic", lambda: (batch(N=3)[0], *batch()[1:]), "a row for each picture"),
     ("breaks_dynamic", lambda: (batch()[0][:, :, :1], *batch()[1:]), "must fit into the pictures"),
@@ -161,6 +184,6 @@ WRONG = [
     ("dynamic_numbers", lambda: {"groups": 5}, "'mixed_kernels' is missing"),
     ("dynamic_numbers", lambda: numbers(parameters=1798), "1798 is not right"),
     ("CondConv", Rounded, "values are wrong"),
-    ("CondConv", KernelsDetached, "'weight' is missing"),
+    ("CondConv", KernelsDetached, "no gradient reaches weight"),
     ("CondConv", nn.Conv2d, "TypeError"),
 ]

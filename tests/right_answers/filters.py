@@ -67,6 +67,12 @@ def split_by_projection(K):
     return (K @ row.T / (row @ row.T), row)
 
 
+def split_at_the_first_number(K):
+    """Cross at any number that is not zero."""
+    i, j = K.nonzero()[0].tolist()
+    return K[:, j].reshape(-1, 1), K[i].reshape(1, -1) / K[i, j]
+
+
 ANSWERS = {"flat_box": 6, "flat_laplacian": 0, "flat_sharpen": 6, "edge_box": 2, "edge_sobel": 24, "edge_sharpen": -6}
 
 RIGHT = {
@@ -81,7 +87,7 @@ RIGHT = {
         lambda: torch.arange(12, dtype=torch.uint8).reshape(3, 4).flip(1),
     ],
     "mended_edges": [edges_in_float64, edges_by_diff],
-    "split_kernel": [split_by_svd, split_by_projection],
+    "split_kernel": [split_by_svd, split_by_projection, split_at_the_first_number],
 }
 
 
@@ -91,6 +97,15 @@ def split_into_zeros(K):
 
 def split_in_float64(K):
     return tuple(part.double() for part in split_by_projection(K))
+
+
+def split_at_the_last_corner(K):
+    return K[:, -1:] / K[-1, -1], K[-1:]
+
+
+def split_without_signs(K):
+    column, row = split_by_projection(K)
+    return column.abs(), row
 
 
 def split_backwards(K):
@@ -113,11 +128,14 @@ WRONG = [
     ("breaks_edges", lambda: torch.tensor([200, 100, 10], dtype=torch.uint8), "Return one picture"),
     ("breaks_edges", lambda: torch.tensor([[200, 10]], dtype=torch.uint8), "at least one row and three columns"),
     ("breaks_edges", lambda: [[200, 100, 10]], "Return one picture"),
+    ("breaks_edges", lambda: torch.zeros(3, 4, 4, dtype=torch.uint8), "Return one picture"),
     ("mended_edges", lambda X: edges_by_diff(X).short(), "the dtype is int16, must be float32"),
     ("mended_edges", lambda X: edges_by_diff(X.as_strided(X.shape, (X.shape[1], 1))), "On a picture that is not cont"),
     ("split_kernel", split_into_zeros, "but your column times your row is [[0, 0, 0]"),
     ("split_kernel", split_in_float64, "yours are torch.float64 and torch.float64"),
     ("split_kernel", split_backwards, "but your column times your row is"),
+    ("split_kernel", split_at_the_last_corner, "You divide by a number that can be 0"),
+    ("split_kernel", split_without_signs, "but your column times your row is"),
     ("split_kernel", lambda K: split_by_projection(K)[0], "Return two tensors"),
     ("split_kernel", lambda K: split_by_projection(K.T), "but your column times your row is"),
 ]

@@ -45,6 +45,36 @@ class Lazy(nn.Module):
         return net[11](F.relu(net[9](F.relu(net[7](X)))))
 
 
+class Unshaped(nn.Module):
+    """Layers that find out their inputs by themselves, from a first picture."""
+
+    def __init__(self, classes=10):
+        super().__init__()
+        bend_pool = nn.ReLU(), nn.MaxPool2d(2)
+        self.net = nn.Sequential(nn.LazyConv2d(6, 5, padding="same"), *bend_pool, nn.LazyConv2d(16, 5), *bend_pool)
+        for layer in (
+            nn.Flatten(),
+            nn.LazyLinear(120),
+            nn.ReLU(),
+            nn.LazyLinear(84),
+            nn.ReLU(),
+            nn.LazyLinear(classes),
+        ):
+            self.net.append(layer)
+        self.net(torch.zeros(1, 1, 28, 28))
+
+    def forward(self, X):
+        return self.net[7:](self.net[:6](X).reshape(len(X), -1))
+
+
+def by_logaddexp(scores, y):
+    """The logarithm of the sum, two classes at a time."""
+    total = scores[:, 0]
+    for column in scores.unbind(1)[1:]:
+        total = torch.logaddexp(total, column)
+    return torch.stack([total[i] - scores[i, true] for i, true in enumerate(y)]).mean()
+
+
 def by_logsumexp(scores, y):
     return (scores.logsumexp(1) - scores.gather(1, y[:, None])[:, 0]).mean()
 
@@ -81,6 +111,27 @@ def by_autograd(X, y, batch_size, epochs):
                 for parameter, gradient in zip((weight, bias), torch.autograd.grad(loss, (weight, bias)), strict=True):
                     parameter -= 0.1 * gradient
     return weight.detach().double().float()
+
+
+def by_loader(X, y, batch_size, epochs):
+    """torch's own batches, in order; the gradients are forgotten behind the step."""
+    net = nn.Linear(X.shape[1], 3)
+    for parameter in net.parameters():
+        parameter.data.zero_()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, y), batch_size)
+    for _ in range(epochs):
+        for few, labels in loader:
+            F.cross_entropy(net(few), labels).backward()
+            optimizer.step()
+            net.zero_grad(set_to_none=False)
+    return net.weight.data
+
+
+def by_comparing(scores, y):
+    classes = range(scores.shape[1])
+    said = scores.max(1).indices
+    return torch.tensor([[int(((y == r) & (said == c)).sum()) for c in classes] for r in classes])
 
 
 def by_bincount(scores, y):
@@ -137,15 +188,15 @@ NUMBERS = {
 
 RIGHT = {
     "lenet_numbers": [lambda: NUMBERS],
-    "DigitNet": [Appended, Lazy],
-    "cross_entropy": [by_logsumexp, by_one_hot, loss_by_loop],
+    "DigitNet": [Appended, Lazy, Unshaped],
+    "cross_entropy": [by_logsumexp, by_one_hot, loss_by_loop, by_logaddexp],
     "breaks_train": [
         lambda: [torch.rand(4, 2) + torch.eye(4)[:, :2], torch.tensor([0, 1, 2, 0]), 3, 1],  # the rest
         lambda: (torch.eye(3), torch.arange(3), 5, 1),  # a batch larger than the pile
         lambda: (torch.eye(3), torch.arange(3), 1, 1),  # three steps in one epoch
     ],
-    "mended_train": [by_hand, by_autograd],
-    "confusion": [by_bincount, by_put],
+    "mended_train": [by_hand, by_autograd, by_loader],
+    "confusion": [by_bincount, by_put, by_comparing],
     "train_digits": [with_sgd, Memory],
 }
 
@@ -160,12 +211,19 @@ WRONG = [
     ("cross_entropy", lambda scores, y: by_logsumexp(scores, y).float(), "the dtype is float32"),
     ("breaks_train", lambda: (torch.eye(3), torch.arange(3)), "Return pictures, labels and two whole numbers"),
     ("breaks_train", lambda: (torch.eye(3), torch.arange(1, 4), 3, 2), "labels are 0, 1 or 2"),
-    ("breaks_train", lambda: (torch.eye(3), torch.arange(3.0), 3, 2), "must hold whole numbers"),
+    ("breaks_train", lambda: (torch.eye(3), torch.arange(3.0), 3, 2), "must hold int64"),
+    ("breaks_train", lambda: (torch.eye(3), torch.arange(3), 3, 10**9), "1 to 20 epochs"),  # and no waiting
+    ("breaks_train", lambda: (torch.eye(3), torch.arange(3), 3, 0), "1 to 20 epochs"),
+    ("breaks_train", lambda: (np.eye(3), np.arange(3), 3, 2), "must be tensors"),
+    ("breaks_train", lambda: (torch.eye(3), torch.arange(3), 3.0, 2), "must be whole numbers"),
     ("breaks_train", lambda: (torch.eye(3), torch.arange(2), 3, 2), "one label for each picture"),
     ("breaks_train", lambda: (torch.eye(3), torch.arange(3), 0, 2), "batch size from 1"),
     ("mended_train", lambda X, y, batch_size, epochs: -by_hand(X, y, batch_size, epochs), "values are wrong"),
     ("mended_train", lambda X, y, batch_size, epochs: by_hand(X, y, batch_size, epochs).T, "the shape is 2×3"),
     ("mended_train", lambda X, y, batch_size, epochs: by_hand(X.flip(0), y.flip(0), batch_size, epochs), "are wrong"),
+    ("mended_train", lambda X, y, batch_size, epochs: by_hand(X, y, batch_size, epochs) * 0.1, "values are wrong"),
+    ("confusion", lambda scores, y: by_bincount(scores, y) / len(y), "the dtype is float32"),
+    ("confusion", lambda scores, y: by_bincount(scores, y).int(), "the dtype is int32"),
     ("confusion", lambda scores, y: by_bincount(scores, y).trace(), "the shape is ()"),
     ("confusion", lambda scores, y: by_bincount(scores, y).tolist(), "expected a tensor of shape 3×3"),
     ("confusion", lambda scores, y: by_bincount(scores, y).flip(0, 1), "values are wrong"),

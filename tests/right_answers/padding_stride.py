@@ -43,6 +43,15 @@ def by_narrow(X, padding):
     return X.clone()
 
 
+def one_axis_at_a_time(X, padding):
+    p, q = padding
+    if p > 0:
+        X = X[p:-p]
+    if q > 0:
+        X = X[:, q:-q]
+    return X
+
+
 def by_concatenation(X, kernel_size):
     for axis, k in enumerate(kernel_size):
         shape = list(X.shape)
@@ -69,7 +78,7 @@ RIGHT = {
         lambda: [torch.rand(5, 5), [2, 0]],
         lambda: (torch.zeros(1, 1, dtype=torch.float64), (0, 0)),
     ],
-    "mended_unpad": [or_none, by_narrow],
+    "mended_unpad": [or_none, by_narrow, one_axis_at_a_time],
     "pad_same": [by_concatenation, by_matrices],
     "pixel_uses": [lambda: {"unread": np.int64(39), "inside": 25, "edge": 15.0, "corner": 9}],
 }
@@ -79,11 +88,14 @@ WRONG = [
     ("stack_sizes", lambda: {"first": (32, 50), "second": (16, 25), "third": (7, 9)}, "'fourth' is missing"),
     ("stack_sizes", lambda: {"first": 32, "second": 16, "third": 7, "fourth": 8}, "first: expected 2 values"),
     ("corr2d_strided", lambda *a, **k: torch.zeros_like(by_einsum(*a, **k)), "values are wrong"),
+    ("corr2d_strided", lambda X, K, stride, padding: by_einsum(X, K, stride, padding), "missing 1 required"),
     ("corr2d_strided", lambda *a, **k: by_einsum(*a, **k).flip(0, 1), "values are wrong"),  # the sum is right
     ("corr2d_strided", lambda *a, **k: by_einsum(*a, **k)[None], "the shape is 1×2×2, must be 2×2"),
     ("corr2d_strided", lambda *a, **k: by_einsum(*a, **k).numpy(force=True), "an object of type ndarray"),
     ("breaks_unpad", lambda: (torch.ones(3, 4, 4), (0, 1)), "X must be a matrix"),
     ("breaks_unpad", lambda: torch.ones(3, 4), "Return a tensor and a pair"),
+    ("breaks_unpad", lambda: (torch.ones(1, 1, 3, 4), (0, 1)), "X must be a matrix"),
+    ("breaks_unpad", lambda: (torch.ones(3, 4), 0, 1), "Return a tensor and a pair"),
     ("mended_unpad", lambda X, padding: torch.zeros_like(or_none(X, padding)), "values are wrong"),
     ("mended_unpad", lambda X, padding: or_none(X, padding).tolist(), "expected a tensor"),
     ("pad_same", lambda X, kernel_size: by_matrices(X, kernel_size).roll(1, 0), "values are wrong"),
