@@ -1,0 +1,187 @@
+"""Calls that a task's text forbids, found in a notebook's source. They are told to the instructor and cost no points.
+
+The source is parsed, never run. Who wants to hide a call can (`getattr(F, "conv" + "2d")`); what is found here is the
+plain shortcut, with its line, so that a human can look.
+"""
+
+import ast
+import re
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+MOST_PER_TASK = 5
+
+PLAIN = frozenset(f"{name}{n}d" for name in ("conv", "Conv", "LazyConv") for n in (1, 2, 3))
+TRANSPOSED = frozenset(
+    f"{name}{n}d" for name in ("conv_transpose", "ConvTranspose", "LazyConvTranspose") for n in (1, 2, 3)
+)
+CONVOLUTIONS = PLAIN | TRANSPOSED | {"convolution"}
+POOLING = frozenset(
+    f"{a}{k}{n}d" for a in ("", "adaptive_") for k in ("max_pool", "avg_pool") for n in (1, 2, 3)
+) | frozenset(f"{a}{k}{n}d" for a in ("", "Adaptive") for k in ("MaxPool", "AvgPool") for n in (1, 2, 3))
+# All of `ops` that convolves, but for `ops.corr2d`.
+OTHER_OPS = frozenset(
+    f"ops.{name}"
+    for name in (
+        *("convolve2d", "corr2d_multi_in", "corr2d_multi_in_out", "corr2d_multi_in_out_1x1", "conv2d", "conv2d_loops"),
+        *("conv2d_slices", "conv2d_im2col", "conv2d_strided", "conv2d_fft", "conv_transpose2d"),
+    )
+)
+
+# What each task's text forbids. A bare name is meant wherever it stands (`F.conv2d`, `ops.conv2d`), "ops.*" is all of a
+# module, "groups=" an argument. A task to write or to mend that is not named here forbids torch's own convolution.
+FORBIDDEN: dict[str, frozenset[str]] = {
+    "corr2d": CONVOLUTIONS | {"ops.*", "layers.*"},
+    "Conv2D": CONVOLUTIONS | {"layers.*"},
+    "gaussian_kernel": frozenset({"filters.*"}),
+    "gradient_magnitude": frozenset({"filters.sobel_x", "filters.sobel_y"}),
+    "split_kernel": frozenset({"filters.separate"}),
+    "corr2d_strided": CONVOLUTIONS | OTHER_OPS,
+    "corr2d_multi_in": CONVOLUTIONS | OTHER_OPS,
+    "corr2d_multi_in_out": CONVOLUTIONS | OTHER_OPS,
+    "corr2d_batch": CONVOLUTIONS | OTHER_OPS,
+    "corr2d_multi_in_out_1x1": CONVOLUTIONS | {"ops.*"},
+    "mended_mix": CONVOLUTIONS | {"ops.*"},
+    "Bottleneck": frozenset(),
+    "pool2d": POOLING | {"ops.*"},
+    "mended_max_pool": frozenset(),
+    "average_inside": frozenset({"count_include_pad="}),
+    "corr2d_depthwise": CONVOLUTIONS | OTHER_OPS,
+    "SeparableConv": frozenset(),
+    "pixel_paths": frozenset(),
+    "dilated_corr2d": CONVOLUTIONS | OTHER_OPS,
+    "mended_groups": frozenset({"groups="}),
+    "ReflectConv2d": frozenset({"Conv1d", "Conv2d", "Conv3d"}),
+    "conv3d_by_frames": frozenset({"conv3d", "Conv3d"}),
+    "paint": TRANSPOSED,
+    "mended_slide": TRANSPOSED,
+}
+WITHOUT_RULE = ("10", "13")  # sheets in which torch's layers are the material
+
+
+def forbidden_in(sheet: str, task_id: str, kind: str) -> frozenset[str]:
+    """Return what a task forbids.
+
+    >>> "conv2d" in forbidden_in("01_corr2d", "learn_kernel", "write")
+    True
+    """
+    written = kind == "write" or task_id.startswith("mended_")
+    default = CONVOLUTIONS if written and not sheet.startswith(WITHOUT_RULE) else frozenset()
+    return FORBIDDEN.get(task_id, default)
+
+
+class Source:
+    """The top level of a notebook's code: which statements bind which names, and what imported names stand for."""
+
+    def __init__(self, cells: Sequence[str]):
+        self.statements: dict[str, list[tuple[int, ast.stmt]]] = {}
+        self.imported: dict[str, str] = {}
+        for number, cell in enumerate(cells, start=1):
+            for statement in _parsed(cell):
+                for name in _bound(statement):
+                    self.statements.setdefault(name, []).append((number, statement))
+                for node in ast.walk(statement):
+                    self.imported |= _imports(node)
+
+    def uses(self, entry: str, forbidden: frozenset[str]) -> list[str]:
+        """Return what of `forbidden` the definition of `entry` uses, itself or through functions of the notebook.
+
+        >>> Source(["import torch.nn.functional as F", "def f(X, K):\\n    return F.conv2d(X, K)"]).uses(
+        ...     "f", frozenset({"conv2d"})
+        ... )
+        ['F.conv2d (code cell 2, line 2)']
+        """
+        found: dict[str, str] = {}
+        waiting, seen = [entry], {entry}
+        while waiting and forbidden:
+            for number, statement in self.statements.get(waiting.pop(0), ()):
+                for written, line in self._mentions(statement):
+                    if _is_forbidden(self._resolved(written), forbidden):
+                        found.setdefault(written, f"{written} (code cell {number}, line {line})")
+                for node in ast.walk(statement):
+                    if isinstance(node, ast.Name) and node.id in self.statements and node.id not in seen:
+                        seen.add(node.id)
+                        waiting.append(node.id)
+        return list(found.values())[:MOST_PER_TASK]
+
+    def _mentions(self, statement: ast.stmt) -> Iterator[tuple[str, int]]:
+        """Dotted names as they are written, and names of arguments as "groups=", each with its line."""
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Attribute):
+                written = _dotted(node)
+                if written.split(".")[0] not in ("self", "cls"):
+                    yield written, node.lineno
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in self.statements:
+                yield node.id, node.lineno
+            elif isinstance(node, ast.Call):
+                yield from ((f"{keyword.arg}=", keyword.value.lineno) for keyword in node.keywords if keyword.arg)
+                yield from _by_getattr(node)
+
+    def _resolved(self, written: str) -> str:
+        base, dot, rest = written.partition(".")
+        return self.imported.get(base, base) + dot + rest
+
+
+def _parsed(cell: str) -> list[ast.stmt]:
+    """A cell's statements; none if it is no Python. IPython's own lines are left out, and lines keep their numbers."""
+    for source in (cell, textwrap.dedent(_without_magics(cell))):
+        try:
+            with warnings.catch_warnings():  # of the learner's code, such as "\d" in a text
+                warnings.simplefilter("ignore")
+                return ast.parse(source).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # so it says of what is nested too deeply
+            continue
+    return []
+
+
+def _without_magics(cell: str) -> str:
+    cell = re.sub(r"^([ \t]*)(?:[%!?].*|.*\?)$", r"\1pass", cell, flags=re.MULTILINE)
+    return re.sub(r"= *[%!].*$", "= None", cell, flags=re.MULTILINE)
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """The names that a statement gives a value, also in its branches and loops; `f.x = ...` counts for `f`."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {statement.name}
+    names = set()
+    for node in ast.walk(statement):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(_dotted(node).split(".")[0])
+    return names
+
+
+def _imports(node: ast.AST) -> dict[str, str]:
+    if isinstance(node, ast.ImportFrom):
+        return {alias.asname or alias.name: f"{node.module or ''}.{alias.name}" for alias in node.names}
+    if isinstance(node, ast.Import):
+        return {alias.asname: alias.name for alias in node.names if alias.asname}
+    return {}
+
+
+def _dotted(node: ast.expr) -> str:
+    """Return "F.conv2d"; what stands before the first name that is no plain one is left out."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id if isinstance(node, ast.Name) else "", *reversed(parts)])
+
+
+def _by_getattr(node: ast.Call) -> Iterator[tuple[str, int]]:
+    if isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(node.args) > 1:
+        name = node.args[1]
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            yield f"{_dotted(node.args[0])}.{name.value}", node.lineno
+
+
+def _is_forbidden(name: str, forbidden: frozenset[str]) -> bool:
+    if name.rpartition(".")[2] in forbidden:
+        return True
+    parts = name.split(".")
+    return any(f"{a}.{b}" in forbidden or f"{a}.*" in forbidden for a, b in pairwise(parts))

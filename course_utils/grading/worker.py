@@ -1,0 +1,291 @@
+"""The untrusted side: a process in which a learner's cells run, and that answers the judge's requests.
+
+Three ways to begin, each called by a command line of `sandbox.command`: `warm` (the strong level: import once, then
+fork a worker into a room of its own for each submission), `spawned` (the weak level: one process per submission), and
+`try_strong_level`. Nothing in these processes knows a right answer.
+"""
+
+import contextlib
+import gc
+import importlib
+import os
+import random
+import socket
+import struct
+import sys
+from pathlib import Path
+
+from course_utils.grading import landlock, linux, namespaces, sandbox, seccomp, world
+from course_utils.grading.sandbox import Limits
+
+# Requests and replies of a worker.
+STARTED, RUN, OBSERVE = 0, 1, 2
+# Requests to a warmed process; each is one packet.
+OPEN, REAP = b"o", b"r"
+PID = struct.Struct("!cq")
+READY = b"ready"
+PRELOADED = ("torch._dynamo", "torch.optim", "sklearn.datasets", "matplotlib.pyplot", "IPython.display", "tqdm.auto")
+OWN = ("observing", "grading.protocol", "grading.cells")  # not all readable any more once the walls stand
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Serving one submission
+# ---------------------------------------------------------------------------------------------------------
+
+
+def say_started(connection: socket.socket, trouble: str = "") -> None:
+    """Tell the judge that all walls stand and no cell has run yet, or what the trouble is."""
+    from course_utils.grading.protocol import Channel
+
+    Channel(connection, most=0).send(STARTED, 0, trouble)
+
+
+def serve(connection: socket.socket) -> None:
+    """Answer requests until the judge closes the connection. From the first cell on, nothing here is to be believed."""
+    import numpy
+    import torch
+
+    from course_utils.grading.cells import Notebook
+    from course_utils.grading.protocol import Channel, Gone
+
+    channel, notebook = Channel(connection, most=1 << 31), Notebook()
+    for seed in (random.seed, numpy.random.seed, torch.manual_seed):  # the same submission, the same marks
+        seed(0)
+    while True:
+        try:
+            kind, token, request = channel.receive()
+        except Gone:
+            return
+        if kind == RUN:
+            channel.send(kind, token, notebook.run(*request))
+        elif kind == OBSERVE:
+            channel.send(kind, token, _observe(notebook.names, *request))
+
+
+def _observe(names: dict, entry: str, use: str, arguments: tuple, options: dict, gradient: bool, seconds: float):
+    """Use what the notebook calls `entry` on one case."""
+    from course_utils.grading.protocol import encode, from_observation
+    from course_utils.observing import Case, Failure, Observation, Opaque, observe
+
+    if entry not in names:
+        words = f"Nothing called `{entry}` is defined: its cell is missing, was not finished, or raised an error."
+        return from_observation(Observation(failure=Failure("Unusable", words)))
+    seen = observe(use, names[entry], [Case("", arguments, options, gradient)], seconds)[0]
+    answer = from_observation(seen)
+    try:
+        encode(answer)
+    except TypeError:
+        answer = from_observation(Observation(Opaque(type(seen.value).__name__)))
+    return answer
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The strong level
+# ---------------------------------------------------------------------------------------------------------
+
+
+def warm(control: int, *limits) -> None:
+    """Leave the system's namespaces, import everything, and serve `OPEN` and `REAP` from a world behind walls.
+
+    Args:
+        control: descriptor of a packet socket to the judge.
+        limits: the fields of `Limits`.
+    """
+    with socket.socket(fileno=control) as judge:
+        try:
+            as_nobody = _leave_world()
+            child = os.fork()  # only children are in the new process namespace
+            if child:
+                judge.close()
+                os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
+            _die_with_parent()
+            _import_everything()
+            sandbox.enter_environment(namespaces.SCRATCH)
+            rooms = _Rooms(Limits(*limits), as_nobody)
+        except Exception as error:
+            judge.send(_words(error).encode())
+            return
+        judge.send(READY)
+        rooms.receive(judge)
+
+
+class _Rooms:
+    """The warmed process: one room per submission."""
+
+    def __init__(self, limits: Limits, as_nobody: bool):
+        self.limits, self.as_nobody = limits, as_nobody
+        self.address_space = _address_space()
+        self.namespace = namespaces.own_process_namespace()
+        if len(os.listdir("/proc/self/task")) > 1:
+            raise RuntimeError("a library started a thread while it was imported, and threads do not survive a fork")
+        with contextlib.suppress(OSError):  # a wish, not a wall: should memory run out, nobody else is to end
+            Path("/proc/self/oom_score_adj").write_text("1000")
+        namespaces.furnish()
+        gc.collect()
+        gc.freeze()  # the collector would touch, and so copy, every page that workers share
+
+    def receive(self, judge: socket.socket) -> None:
+        while True:
+            packet, descriptors, _, _ = socket.recv_fds(judge, 64, 1)
+            if not packet:
+                return
+            action, number = PID.unpack(packet)
+            if action == OPEN:
+                self.open(judge, descriptors[0])
+            else:
+                judge.send(PID.pack(REAP, os.waitpid(number, 0)[1]))
+
+    def open(self, judge: socket.socket, connection: int) -> None:
+        child = namespaces.start_in_room(self.namespace)
+        if child == 0:
+            judge.close()
+            _end_with(lambda: self._live(connection))
+        os.close(connection)
+        handle = os.pidfd_open(child)
+        socket.send_fds(judge, [PID.pack(OPEN, child)], [handle])
+        os.close(handle)
+
+    def _live(self, connection: int) -> None:
+        os.close(self.namespace)
+        with socket.socket(fileno=connection) as stream:
+            try:
+                namespaces.close_door(self.limits.scratch_bytes, self.as_nobody)
+                sandbox.restrain(self.limits, self.address_space, threads=namespaces.counts_threads())
+                seccomp.install()
+            except Exception as error:
+                say_started(stream, _words(error))
+                raise
+            say_started(stream)
+            serve(stream)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, without the full stop that whoever quotes it sets."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
+    return f"{type(error).__name__}: {error}".rstrip(".")
+
+
+def _end_with(life) -> None:
+    """Live, and end without running anything that waits for the end of the process."""
+    status = 1
+    try:
+        life()
+        status = 0
+    except Exception as error:
+        print(_words(error), file=sys.stderr, flush=True)
+    finally:
+        os._exit(status)
+
+
+def _leave_world() -> bool:
+    """Returns whether workers can become another user than the grader."""
+    user, group = os.geteuid(), os.getegid()
+    if user == 0:
+        helped = _leave_with_helper(user, group)
+    else:
+        helped = False
+        namespaces.leave_world()
+    if not helped:
+        namespaces.write_id_maps("self", user, group, helper=False)
+    namespaces.take_place_for_imports()
+    return helped
+
+
+def _leave_with_helper(user: int, group: int) -> bool:
+    """As root: leave the world, and let a process that has not left it write number maps that nobody else may.
+
+    Returns False if it could not: a root without these rights, as in some containers, is limited like other users.
+    """
+    left, waiting = socket.socketpair()
+    with left, waiting:
+        me, helper = os.getpid(), os.fork()
+        if helper == 0:
+            left.close()
+            if waiting.recv(1):
+                _end_with(lambda: namespaces.write_id_maps(me, user, group, helper=True))
+            os._exit(1)
+        try:
+            namespaces.leave_world()
+            left.send(b"!")
+        finally:
+            left.close()
+            status = os.waitpid(helper, 0)[1]
+    return status == 0
+
+
+def _import_everything() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    for name in (*PRELOADED, *(f"course_utils.{name}" for name in (*world.LESSONS, *OWN))):
+        importlib.import_module(name)
+    from course_utils.grading.cells import hide_checking
+
+    hide_checking()
+
+
+def _address_space() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
+
+
+def _die_with_parent() -> None:
+    linux.prctl(linux.PR_SET_PDEATHSIG, 9)
+
+
+def try_strong_level() -> None:
+    """Build every wall of the strong level once, without importing torch; exit status 0 if all of them stand."""
+    if not seccomp.supported():
+        sys.exit(f"there is no table of system calls for the processor {linux.processor()}.")
+    try:
+        as_nobody = _leave_world()
+        child = os.fork()
+        if child == 0:
+            rooms = namespaces.own_process_namespace()
+            namespaces.furnish()
+            worker = namespaces.start_in_room(rooms)
+            if worker == 0:
+                _end_with(lambda: (namespaces.close_door(1 << 20, as_nobody), seccomp.install()))
+            sys.exit(os.waitpid(worker, 0)[1] != 0)
+    except OSError as error:
+        sys.exit(_words(error))
+    sys.exit(os.waitpid(child, 0)[1] != 0)  # it has said why
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The weak level
+# ---------------------------------------------------------------------------------------------------------
+
+
+def spawned(connection: int, *limits) -> None:
+    """Serve one submission in this process, which was started for it alone, in its scratch folder.
+
+    Args:
+        connection: descriptor of a stream socket to the judge; on Windows 0, and the socket comes through stdin.
+        limits: the fields of `Limits`.
+    """
+    share = sys.stdin.buffer.read() if sys.platform == "win32" else b""
+    with socket.fromshare(share) if share else socket.socket(fileno=connection) as stream:
+        try:
+            _import_everything()
+            sandbox.enter_environment(os.getcwd())
+            _wall_in(Limits(*limits))
+        except Exception as error:
+            say_started(stream, _words(error))
+            return
+        say_started(stream)
+        serve(stream)
+
+
+def _wall_in(limits: Limits) -> None:
+    """What can be had without namespaces: folders and system calls on Linux, and the limits that each system keeps."""
+    if sys.platform != "linux":
+        sandbox.restrain(limits, None, threads=False)
+        return
+    taken = _address_space()
+    if landlock.version():
+        readable = [path for path in (*world.libraries(), *world.lessons()) if os.path.exists(path)]
+        landlock.restrict(readable, [os.getcwd(), *world.DEVICES])
+    sandbox.restrain(limits, taken, threads=False)
+    if seccomp.supported():
+        seccomp.install(seccomp.METADATA[linux.processor()])

@@ -1,0 +1,64 @@
+"""Which files a submission may read: Python, the libraries, and what lessons import. Nothing that knows answers."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+# What a sheet imports at home and what the worker itself is made of; not checking, judging, tasks or grading.
+LESSONS = ("ops", "layers", "arithmetic", "filters", "data", "lenet", "plotting", "training")
+NEEDED = ("__init__", "observing", "time_limit")
+DISTRIBUTIONS = ("torch", "torchvision", "numpy", "matplotlib", "sklearn", "scipy", "PIL", "IPython", "tqdm")
+SYSTEM = (
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libx32",
+    "/usr/local/lib",
+)
+SHARED = ("/usr/share/zoneinfo", "/usr/share/fonts", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+def libraries() -> tuple[str, ...]:
+    """Folders and files with Python and the libraries, as they are spelled and where they really are."""
+    places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    places += [os.path.join(prefix, "lib") for prefix in (sys.prefix, sys.base_prefix) if prefix != "/usr"]
+    places += [place for name in DISTRIBUTIONS if (place := _home(name))]
+    places += [place for place in os.environ.get("LD_LIBRARY_PATH", "").split(":") if place]
+    found = dict.fromkeys([*SYSTEM, *SHARED])
+    for place in places:
+        found |= dict.fromkeys([os.path.abspath(place), os.path.realpath(place)])
+    return tuple(place for place in found if os.path.exists(place))
+
+
+def _home(name: str) -> str | None:
+    """The folder that a package is imported from: usually site-packages."""
+    spec = find_spec(name)
+    return os.path.dirname(os.path.dirname(spec.origin)) if spec and spec.origin else None
+
+
+def lessons() -> Iterator[str]:
+    """The files and folders of `course_utils` that a submission may read."""
+    for name in (*NEEDED, *LESSONS):
+        folder = PACKAGE / name
+        yield str(folder if folder.is_dir() else folder.with_suffix(".py"))
+
+
+def copies() -> Iterator[str]:
+    """Other installed copies of `course_utils`, with answers in them, among the libraries."""
+    for place in map(Path, libraries()):
+        for pattern in ("course_utils", "*-packages/course_utils", "python*/*-packages/course_utils"):
+            yield from (str(found) for found in place.glob(pattern) if found.is_dir() and found.resolve() != PACKAGE)
+
+
+def exposed() -> bool:
+    """Whether `course_utils` lies inside a library folder, so that folder rules alone cannot keep its answers back."""
+    return any(PACKAGE.is_relative_to(place) for place in libraries()) or any(copies())
