@@ -89,7 +89,8 @@ def furnish() -> None:
     for name in (SCRATCH, "/proc", "/dev"):
         os.makedirs(BUILDING_SITE + name, exist_ok=True)
     for name in ("/tmp", "/dev/shm"):
-        os.symlink(SCRATCH, BUILDING_SITE + name)
+        if not os.path.lexists(BUILDING_SITE + name):  # the course or its Python may lie in /tmp themselves
+            os.symlink(SCRATCH, BUILDING_SITE + name)
     linux.change_root(BUILDING_SITE)
     linux.restrict_mount("/", SEALED)
 
