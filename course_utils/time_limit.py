@@ -4,6 +4,7 @@ import _thread
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 
@@ -25,9 +26,12 @@ def call_within(seconds: float, function: Callable, *args):
         return function(*args)
     here, late, left = sys._getframe(), False, threading.Event()
     depth = sys.getrecursionlimit()
+    gate = threading.Lock()  # closed until the call begins: nothing may be raised while the thread is being started
+    gate.acquire()
 
     def knock():
         nonlocal late
+        gate.acquire()
         while not left.wait(0.1 if late else seconds):
             late = True
             # Room for `answer` itself, should the call be a recursion that is as deep as Python allows.
@@ -47,11 +51,13 @@ def call_within(seconds: float, function: Callable, *args):
     watch = threading.Thread(target=knock, daemon=True)
     watch.start()
     try:
+        gate.release()
         return function(*args)
     finally:
         here = None  # from here on nothing is below it, and nothing is interrupted any more
         left.set()
         watch.join()
+        time.sleep(1e-6)  # a signal sent at the last moment arrives on the way back from the system, and is ignored
         signal.signal(signal.SIGINT, before)
         sys.setrecursionlimit(depth)
 
