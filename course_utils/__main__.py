@@ -1,4 +1,4 @@
-"""The course's command line: `python -m course_utils doctor | progress | train | grade`."""
+"""The course's command line: `python -m course_utils doctor | progress | train | grade | release`."""
 
 import argparse
 import os
@@ -13,6 +13,9 @@ def main(words: list[str] | None = None) -> int:
     commands.add_parser("progress", help="show which tasks you have passed").set_defaults(run=_progress)
     _add_train(commands)
     _add_grade(commands)
+    release = commands.add_parser("release", help="make the learners' bundle: the course without its solutions")
+    release.add_argument("out", metavar="OUT", type=Path, help="a new folder")
+    release.set_defaults(run=_release)
     options = parser.parse_args(words)
     return options.run(options)
 
@@ -79,6 +82,19 @@ def _grade(options) -> int:
         return 130
     flagged = sum(bool(mark.flags) for mark in marks)
     print(f"{len(marks)} submissions, {flagged} of them to look at: {options.out / 'index.html'}")
+    return 0
+
+
+def _release(options) -> int:
+    from course_utils import release
+
+    try:
+        done = release.release(options.out)
+    except (release.NotReleased, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{options.out}: {done.files} files for learners. None of the solutions' {done.answers} answers and")
+    print(f"{done.explanations} explanations is in them, apart from code that the lessons and the checker hold anyway.")
     return 0
 
 

@@ -5,6 +5,7 @@ Sheets import three names from here: `check`, `hint` and `failing_case`.
 
 import html
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from course_utils.plotting import Picture
 
 __all__ = ["Verdict", "check", "failing_case", "hint", "judge"]
 
+SOLUTIONS = Path(__file__).resolve().parent.parent / "solutions"
 MOST_DRAWN = 64  # numbers of a picture in a report
 
 _hints_given: dict[str, int] = {}
@@ -53,8 +55,10 @@ def hint(task_id: str) -> None:
     count = _hints_given[task_id] = _hints_given.get(task_id, 0) + 1
     if count <= len(task.hints):
         print(f"Hint {count} of {len(task.hints)}. {task.hints[count - 1]}")
-    else:
+    elif (SOLUTIONS / f"{tasks.sheet_of(task)}.ipynb").exists():
         print(f"No more hints. The solution, and why it works: solutions/{tasks.sheet_of(task)}.ipynb")
+    else:  # the learners' bundle of `python -m course_utils release`
+        print("No more hints. Your instructor has the solution.")
 
 
 def failing_case(task_id: str) -> tuple:

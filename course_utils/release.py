@@ -1,0 +1,165 @@
+"""`python -m course_utils release OUT`: the learners' bundle, which is the course without its solutions.
+
+What goes in is listed, so nothing else can come along: no solutions, no instructor's pages, no history. The bundle is
+then read again, and is given its name only if none of the solutions' text was found in it.
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = (
+    "README.md", "LICENSE", "course.py", "requirements.txt", "pyproject.toml", "conftest.py", "nbval_sanitize.cfg",
+    ".gitignore", ".gitattributes", "docs/corr2d.png", "binder/*", "notebooks/*.ipynb", "exercises/*.ipynb",
+    "course_utils/**/*.py",
+)  # fmt: skip
+INSTRUCTORS_SECTIONS = ("Solutions", "For instructors", "For contributors")
+# Lessons teach some of the code that a sheet asks for, and the checker knows what is right. Learners have both anyway.
+KNOWS_ANSWERS = ("notebooks", "course_utils")
+ANSWER = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION", re.MULTILINE | re.DOTALL)
+
+
+class NotReleased(Exception):
+    """The bundle was not made; the sentence says why."""
+
+
+class Released(NamedTuple):
+    """What a release holds: how many files, and how many answers and explanations were looked for in them."""
+
+    files: int
+    answers: int
+    explanations: int
+
+
+def release(out: Path, root: Path = ROOT) -> Released:
+    """Write the learners' bundle of the course in `root` to the new folder `out`.
+
+    The README comes without the sections for instructors. Nothing is left behind when this raises.
+
+    Raises:
+        NotReleased: `out` exists, a part of the course is missing, or a text of the solutions is in the bundle.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = release(Path(folder, "bundle"))
+    ...     sorted(path.name for path in Path(folder, "bundle").iterdir() if path.is_dir())
+    ['binder', 'course_utils', 'docs', 'exercises', 'notebooks']
+    """
+    if out.exists():
+        raise NotReleased(f"OUT is {out}, and that exists. Name a new folder.")
+    unfinished = out.with_name(out.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        copy(root, unfinished)
+        released = prove(root / "solutions", unfinished)
+        unfinished.rename(out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return released
+
+
+def copy(root: Path, bundle: Path) -> None:
+    """Copy what is for learners."""
+    for pattern in PARTS:
+        files = [path for path in root.glob(pattern) if path.is_file()]
+        if not files:
+            raise NotReleased(f"{root} has no {pattern}: this is not the whole course.")
+        for path in files:
+            target = bundle / path.relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    readme = bundle / "README.md"
+    readme.write_text(for_learners(readme.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+
+
+def for_learners(readme: str) -> str:
+    """The README without the sections that speak of what the bundle lacks.
+
+    >>> for_learners("# C\\n## Start\\ngo\\n## For instructors\\nteach\\n")
+    '# C\\n## Start\\ngo\\n'
+    """
+    head, *sections = re.split(r"^(?=## )", readme, flags=re.MULTILINE)
+    headings = tuple(f"## {name}\n" for name in INSTRUCTORS_SECTIONS)
+    return head + "".join(part for part in sections if not part.startswith(headings))
+
+
+def prove(solutions: Path, bundle: Path) -> Released:
+    """Read the bundle again and look for every answer and every explanation of the solutions.
+
+    Raises:
+        NotReleased: one was found, or a sheet is not what its solution gives; names the file and the task.
+    """
+    texts = {path: _lines(path) for path in sorted(bundle.rglob("*")) if path.is_file() and path.suffix != ".png"}
+    answers = explanations = 0
+    for solution in sorted(solutions.glob("*.ipynb")):
+        cells = _cells(solution)
+        _prove_sheet(bundle / "exercises" / solution.name, cells)
+        for cell in cells:
+            secrets = [match[2] for match in ANSWER.finditer(cell["source"])]
+            answers += len(secrets)
+            if "why" in cell["tags"]:
+                secrets = cell["source"].split("\n\n")
+                explanations += 1
+            for path, text in texts.items():
+                spared = "why" not in cell["tags"] and path.relative_to(bundle).parts[0] in KNOWS_ANSWERS
+                if not spared and any(_squeeze(secret) in text for secret in secrets):
+                    raise NotReleased(
+                        f"{path.relative_to(bundle)} holds the solution of {solution.stem}, {cell['id']}."
+                    )
+    if not answers or not explanations:
+        raise NotReleased(f"{solutions} holds no solutions to look for: this is not the whole course.")
+    return Released(len([path for path in bundle.rglob("*") if path.is_file()]), answers, explanations)
+
+
+def _prove_sheet(sheet: Path, solution: list[dict]) -> None:
+    """The sheet's cells are those of the solution, with stubs, and no stored output says that a task is passed."""
+    if not sheet.exists():
+        raise NotReleased(f"exercises/{sheet.name} is missing: run tools/sheets.py.")
+    wanted = [(cell["id"], stub(cell["source"])) for cell in solution if "why" not in cell["tags"]]
+    cells = _cells(sheet)
+    for (name, source), cell in zip(wanted, cells, strict=False):
+        if (name, source) != (cell["id"], cell["source"]):
+            raise NotReleased(f"exercises/{sheet.name} differs from its solution at {cell['id']}: run tools/sheets.py.")
+        if "Passed: " in cell["outputs"]:
+            raise NotReleased(f"exercises/{sheet.name} was stored solved, see {cell['id']}: run tools/sheets.py.")
+    if len(wanted) != len(cells):
+        raise NotReleased(
+            f"exercises/{sheet.name} has {len(cells)} cells, must have {len(wanted)}: run tools/sheets.py."
+        )
+
+
+def stub(source: str) -> str:
+    """A cell of a solution as its sheet has it.
+
+    >>> stub("def f():\\n    ### BEGIN SOLUTION\\n    return 1\\n    ### END SOLUTION")
+    'def f():\\n    raise NotImplementedError'
+    """
+    return ANSWER.sub(r"\1raise NotImplementedError", source)
+
+
+def _cells(notebook: Path) -> list[dict]:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return [
+        {
+            "id": cell["id"],
+            "source": "".join(cell["source"]),
+            "tags": cell["metadata"].get("tags", []),
+            "outputs": json.dumps(cell.get("outputs", []), ensure_ascii=False),
+        }
+        for cell in cells
+    ]
+
+
+def _lines(path: Path) -> str:
+    """A file's text; a notebook's is that of its cells and outputs."""
+    if path.suffix == ".ipynb":
+        return _squeeze("\n".join(f"{cell['source']}\n{cell['outputs']}" for cell in _cells(path)))
+    return _squeeze(path.read_text(encoding="utf-8"))
+
+
+def _squeeze(text: str) -> str:
+    """Text in which indentation and empty lines do not count, and which only whole lines can match."""
+    return "\n" + "".join(f"{line.strip()}\n" for line in text.splitlines() if line.strip())
