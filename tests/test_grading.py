@@ -750,7 +750,7 @@ def test_a_submission_that_kills_the_grader_kills_no_other_mark(graded, tmp_path
 
 @pytest.mark.skipif(find_spec("distributed") is None, reason='needs Dask: pip install "convolution-course[grade]"')
 @pytest.mark.filterwarnings("default")  # Dask's own
-def test_a_cluster_gives_the_same_grades(graded, tmp_path):
+def test_a_dask_cluster_gives_the_same_grades(graded, tmp_path):
     from dask.distributed import LocalCluster
 
     folder, whole, _ = graded
