@@ -52,9 +52,10 @@ def load(name="digits", *, root=None, device=None, download=False):
     and 10,000 to test, read from ``root``. Four idx files, raw or ``.gz``, are found in ``root`` itself or in
     torchvision's own ``root/FashionMNIST/raw`` or ``root/MNIST/raw``, and are never changed.
 
-    root: a folder; by default the environment variable ``COURSE_DATA``, or else the folder ``data`` beside
-        ``course_utils`` (which d2l's notebooks call ``../data``).
-    download: True fetches missing files into ``root``, with a progress bar.
+    Args:
+        root: a folder; by default the environment variable ``COURSE_DATA``, or else the folder ``data`` beside
+            ``course_utils`` (which d2l's notebooks call ``../data``).
+        download: True fetches missing files into ``root``, with a progress bar.
 
     Raises ValueError for an unknown name or files that cannot be read, FileNotFoundError when files are missing and
     ``download`` is False, ConnectionError when the download fails.

@@ -24,17 +24,18 @@ def fit(
 ):  # fmt: skip
     """Train ``model`` on ``data.train``, test it on ``data.test`` after every epoch; returns the `History`.
 
-    data: a `course_utils.data.Dataset`: X float ``(N, ...)``, y int64 ``(N,)``
-    lr: learning rate; with ``schedule="onecycle"`` (Smith and Topin 2018) its peak
-    optimizer: ``"adamw"``, ``"sgd"`` (plain, no momentum) or a callable ``(parameters, lr=lr) -> optimizer``
-    augment: a callable ``(X, generator) -> X`` for every training batch, for instance `random_affine`
-    device: where to train, by default where the model is; the model stays there, in eval mode
-    seed: of order, augmentation and dropout; the initial weights come with the model. On a CPU the same seed
-        gives the same numbers, bit for bit. torch's global random state is left as it was
-    checkpoint: a file, written before the first epoch, after each one, within an epoch every ``checkpoint_every``
-        seconds, and before Ctrl-C or SIGTERM takes effect. If it exists, training goes on from there, and ends with
-        the very weights of a run that was never interrupted
-    callback: called as ``callback(model, history)`` after every epoch
+    Args:
+        data: a `course_utils.data.Dataset`: X float ``(N, ...)``, y int64 ``(N,)``
+        lr: learning rate; with ``schedule="onecycle"`` (Smith and Topin 2018) its peak
+        optimizer: ``"adamw"``, ``"sgd"`` (plain, no momentum) or a callable ``(parameters, lr=lr) -> optimizer``
+        augment: a callable ``(X, generator) -> X`` for every training batch, for instance `random_affine`
+        device: where to train, by default where the model is; the model stays there, in eval mode
+        seed: of order, augmentation and dropout; the initial weights come with the model. On a CPU the same seed
+            gives the same numbers, bit for bit. torch's global random state is left as it was
+        checkpoint: a file, written before the first epoch, after each one, within an epoch every ``checkpoint_every``
+            seconds, and before Ctrl-C or SIGTERM takes effect. If it exists, training goes on from there, and ends with
+            the very weights of a run that was never interrupted
+        callback: called as ``callback(model, history)`` after every epoch
 
     With a default group of `torch.distributed`, its processes train together: each takes its part of every batch
     of ``batch_size`` images, and the steps are those of a single process, up to rounding (dropout draws others).
