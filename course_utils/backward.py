@@ -1,0 +1,152 @@
+"""The backward pass of a convolution, written by hand: two gradients, each of them a convolution again.
+
+Names and arguments are those of `torch.nn.grad` and `torch.nn.functional`, which the tests compare with. All is made
+of `ops`, so that autograd can follow it: the gradients have gradients themselves.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_utils import ops
+
+
+def conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+    """Return dL/d(input) of `conv2d`, given `grad_output`, which is dL/d(output).
+
+    Every answer hands its gradient back to the pixels of its window, through the kernel entry each was multiplied
+    with: a transposed convolution. Pixels that no window reached get 0.
+
+    Shapes: input_size `(N, C_in, H, W)`; weight `(C_out, C_in / groups, kh, kw)`; grad_output `(N, C_out, H', W')`
+    -> `(N, C_in, H, W)`. `stride`, `padding`, `dilation` are an int or a pair `(rows, columns)`, in pixels.
+
+    Raises:
+        TypeError: weight or grad_output is not a tensor, or their dtypes differ.
+        ValueError: `conv2d` with this setting makes no output of grad_output's shape, or has no such setting.
+
+    Source: Dumoulin, Visin, *A guide to convolution arithmetic for deep learning* (2016), section 4;
+    Goodfellow, Bengio, Courville, *Deep Learning* (2016), section 9.5, equation 9.13.
+
+    >>> K = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])
+    >>> conv2d_input((1, 1, 3, 3), K, torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    tensor([[[[ 0.,  1.,  2.],
+              [ 2., 10., 10.],
+              [ 6., 17., 12.]]]])
+    """
+    ops._require_dims(weight, "weight", {4: "(C_out, C_in / groups, kh, kw)"})
+    stride, padding, dilation = _pairs(stride, padding, dilation)
+    left_over = _fit(input_size, weight.shape, grad_output, stride, padding, dilation, groups)
+    return ops.conv_transpose2d(grad_output, weight, None, stride, padding, left_over, groups, dilation)
+
+
+def conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+    """Return dL/d(weight) of `conv2d`, given `grad_output`, which is dL/d(output).
+
+    Slide `grad_output` over the input: the batch takes the part of the channels, stride and dilation exchange
+    theirs, and what the last stride had left over is cut off.
+
+    Shapes: input `(N, C_in, H, W)`; weight_size `(C_out, C_in / groups, kh, kw)`; grad_output `(N, C_out, H', W')`
+    -> `(C_out, C_in / groups, kh, kw)`. `stride`, `padding`, `dilation` are an int or a pair, in pixels.
+
+    Raises:
+        TypeError: input or grad_output is not a tensor, or their dtypes differ.
+        ValueError: `conv2d` with this setting makes no output of grad_output's shape, or has no such setting.
+
+    Source: Goodfellow, Bengio, Courville, *Deep Learning* (2016), section 9.5, equation 9.11.
+
+    >>> X = torch.arange(9.0).reshape(1, 1, 3, 3)
+    >>> conv2d_weight(X, (1, 1, 2, 2), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    tensor([[[[27., 37.],
+              [57., 67.]]]])
+    """
+    ops._require_dims(input, "input", {4: "(N, C_in, H, W)"})
+    stride, padding, dilation = _pairs(stride, padding, dilation)
+    _fit(input.shape, weight_size, grad_output, stride, padding, dilation, groups)
+    if not len(input):  # nothing was computed with the weight
+        return input.new_zeros(weight_size)
+    X = input.unflatten(1, (groups, -1)).permute(2, 1, 0, 3, 4).flatten(1, 2)  # (C_in / groups, groups * N, H, W)
+    G = grad_output.unflatten(1, (groups, -1)).permute(1, 2, 0, 3, 4).flatten(0, 1)  # (C_out, N, H', W')
+    found = ops.conv2d(X, G, None, dilation, padding, stride, groups)  # (C_in / groups, C_out, ...)
+    kh, kw = weight_size[-2:]
+    return found.transpose(0, 1)[..., :kh, :kw]
+
+
+class Conv2dFunction(torch.autograd.Function):
+    """`conv2d` for autograd: a forward pass, and the backward pass that belongs to it.
+
+    `apply` takes input `(N, C_in, H, W)`, weight, bias or None, stride, padding, dilation, groups, in this order.
+
+    >>> X, K = torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2, requires_grad=True)
+    >>> Conv2dFunction.apply(X, K, None, 1, 0, 1, 1).sum().backward()
+    >>> K.grad
+    tensor([[[[4., 4.],
+              [4., 4.]]]])
+    """
+
+    @staticmethod
+    def forward(ctx, input, weight, bias, *setting):
+        ctx.save_for_backward(input, weight)
+        ctx.setting = setting
+        return ops.conv2d(input, weight, bias, *setting)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        input, weight = ctx.saved_tensors
+        for_input, for_weight, for_bias, *_ = ctx.needs_input_grad  # the first layer's pictures need none
+        grad_input = conv2d_input(input.shape, weight, grad_output, *ctx.setting) if for_input else None
+        grad_weight = conv2d_weight(input, weight.shape, grad_output, *ctx.setting) if for_weight else None
+        grad_bias = grad_output.sum((0, 2, 3)) if for_bias else None
+        return grad_input, grad_weight, grad_bias, *[None] * len(ctx.setting)
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+    """Cross-correlate as `ops.conv2d` does, with the gradients of `Conv2dFunction`.
+
+    Shapes, errors and source as `ops.conv2d`.
+
+    >>> X = torch.arange(9.0).reshape(1, 3, 3).requires_grad_()
+    >>> conv2d(X, torch.ones(1, 1, 2, 2), stride=2).sum().backward()
+    >>> X.grad
+    tensor([[[1., 1., 0.],
+             [1., 1., 0.],
+             [0., 0., 0.]]])
+    """
+    X, groups = ops._check_tensors(input, weight, bias, groups)
+    if isinstance(padding, str):  # "same" may pad one side more than the other; F.pad has its own gradient
+        stride, _, dilation = _pairs(stride, 0, dilation)
+        span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[-2:], strict=True))
+        X, padding = F.pad(X, ops._borders(padding, span, stride)), 0
+    Y = Conv2dFunction.apply(X, weight, bias, stride, padding, dilation, groups)
+    return Y if input.ndim == 4 else Y.squeeze(0)
+
+
+def _pairs(stride, padding, dilation) -> tuple[tuple[int, int], ...]:
+    named = ((stride, "stride", 1), (padding, "padding", 0), (dilation, "dilation", 1))
+    return tuple(ops._pair(value, name, least) for value, name, least in named)
+
+
+def _fit(input_size, weight_size, grad_output, stride, padding, dilation, groups) -> tuple[int, int]:
+    """Return how many rows and columns the last stride leaves over; raise if grad_output cannot be the output's."""
+    input_size, weight_size = _four(input_size, "input_size"), _four(weight_size, "weight_size")
+    ops._require_dims(grad_output, "grad_output", {4: "(N, C_out, H', W')"})
+    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+        raise ValueError(f"groups must be an int of at least 1, got {groups!r}.")
+    if input_size[1] != weight_size[1] * groups:
+        raise ValueError(f"input_size {input_size} must have {weight_size[1] * groups} channels to fit weight_size "
+                         f"{weight_size} with groups={groups}.")  # fmt: skip
+    numbers = zip(input_size[2:], weight_size[2:], stride, padding, dilation, strict=True)
+    free, steps = zip(*((n + 2 * p - d * (k - 1) - 1, s) for n, k, s, p, d in numbers), strict=True)
+    expected = (input_size[0], weight_size[0], *(f // s + 1 for f, s in zip(free, steps, strict=True)))
+    if tuple(grad_output.shape) != expected or min(free) < 0:
+        raise ValueError(
+            f"grad_output must have the output's shape: conv2d of {input_size} with a weight {weight_size}, stride "
+            f"{stride}, padding {padding}, dilation {dilation} gives {expected}, got {tuple(grad_output.shape)}."
+        )
+    return tuple(f % s for f, s in zip(free, steps, strict=True))
+
+
+def _four(size, name: str) -> tuple[int, ...]:
+    size = tuple(size) if isinstance(size, (tuple, list)) else size
+    if not isinstance(size, tuple) or len(size) != 4 or not all(type(n) is int and n >= 0 for n in size):
+        raise ValueError(f"{name} must be four whole numbers, got {size!r}.")
+    return size
