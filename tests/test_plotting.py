@@ -31,6 +31,7 @@ PICTURES = {
     "pooling_window": lambda: plotting.pooling_window(X, 2, "avg", at=(1, 1)),
     "animate_window": lambda: plotting.animate_window(X, K),
     "images": lambda: plotting.images({"a long title to be wrapped": X, "signed": X - 4, "rgb": torch.rand(3, 4, 5)}),
+    "overlays": lambda: plotting.overlays({"a digit": (X, X - 4), "nothing found": (X, 0 * X)}),
     "heatmap": lambda: plotting.heatmap(X, "How often?", "predicted", "true", labels=["cat", "dog", "mouse"]),
     "weights": lambda: plotting.heatmap(torch.randn(20, 30), numbers=False),
     "lines": lambda: plotting.lines({"loops": [1, 20], "torch": ([1, 3], [1, 2])}, "side", "ms", "Time", logy=True),
@@ -46,6 +47,7 @@ FIGURES = {
     "pooling": lambda: windows._draw_window(windows._pooling_case(X, 2, "max", 1, 1), (0, 3)),
     "images": lambda: maps._draw_images({"A title of many words": X - 4, "b": X}, 2, None, None, None)[0],
     "tall": lambda: maps._draw_images({"A title of many words": torch.rand(30, 2)}, 1, None, None, None)[0],
+    "overlays": lambda: maps._draw_overlays({"a": (X, X - 4), "a rather long name": (X, X)}, None)[0],
     "heatmap": lambda: maps._draw_heatmap(X.double(), "A title wider than cells", "x", "y", True, None),
     "signed": lambda: maps._draw_heatmap(torch.randn(5, 8).double(), "", "x", "y", True, None),
     "classes": lambda: maps._draw_heatmap(torch.eye(2).double(), "", "x", "y", True, ["cat", "elephant" * 2]),
@@ -293,6 +295,27 @@ def test_images_show_the_data_on_one_scale():
     assert {ax.images[0].get_clim() for ax in fig.axes[1:]} == {(-1, 2)}
 
 
+def test_overlays_are_grey_where_the_map_is_0_and_coloured_where_it_is_strongest():
+    image, M = torch.rand(1, 5, 4), torch.randn(5, 4)
+    M[0, 0], M[1, 1], M[2, 2] = 0, 4, -8
+    fig, words = maps._draw_overlays({"digit": (image, M), "empty": (image, 0 * M), "black": (0 * image, -M)}, None)
+    shown = [ax.images[0].get_array() for ax in fig.axes[1:4]]
+    assert np.allclose(shown[0][0, 0], image[0, 0, 0] / image.max())
+    assert np.allclose(shown[1], image[0, :, :, None] / image.max())  # a map of zeros hides nothing
+    assert np.allclose(shown[0][2, 2], to_rgb(maps.SIGNS[1]))
+    halfway = (np.array(to_rgb(maps.SIGNS[0])) + float(image[0, 1, 1] / image.max())) / 2
+    assert np.allclose(shown[0][1, 1], halfway)
+    assert np.allclose(shown[2][2, 2], to_rgb(maps.SIGNS[0]))
+    assert all(f"(to {reach})" in title for reach, title in zip("808", _titles(fig), strict=True))
+    assert "digit: image 5x4 [" in words
+    assert "largest at row 1, column 1; empty: " in words
+    assert words.endswith("largest at row 2, column 2")
+
+
+def _titles(fig):
+    return [t.get_text() for t in fig.axes[0].texts if "(to" in t.get_text()]
+
+
 @pytest.mark.parametrize("lift", [0, -15])
 def test_heatmap_numbers_and_colours_are_the_data(lift):
     C = torch.tensor([[30, 0, 1], [0, 28, 2], [0, 0, 9]]) + lift
@@ -402,7 +425,8 @@ def test_photographs_keep_rare_colours_and_smooth_greys():
 
 def test_public_names_are_those_of_the_lessons():
     meanings = {"ACCENT", "INK", "INPUT", "KERNEL", "MUTED", "OUTPUT"}
-    drawings = {"animate_window", "bars", "heatmap", "history", "images", "lines", "matrices", "pooling_window"}
+    drawings = {"animate_window", "bars", "heatmap", "history", "images", "lines", "matrices", "overlays"}
+    drawings |= {"pooling_window"}
     assert set(plotting.__all__) == {"Picture", "sliding_window", *meanings, *drawings}
     assert all(callable(getattr(plotting, name)) for name in drawings)  # no module hides a function of its name
 
@@ -530,6 +554,11 @@ def test_wrong_input_gets_one_sentence():
         (ValueError, "columns must be a positive int", lambda: plotting.images({"a": X}, columns=0)),
         (ValueError, "cmap must be the name", lambda: plotting.images({"a": X}, cmap="no such map")),
         (ValueError, "vmin must be below vmax", lambda: plotting.images({"a": X}, vmin=3, vmax=1)),
+        (TypeError, "'a' must be a pair", lambda: plotting.overlays({"a": X})),
+        (ValueError, "'a' must be a grey image .* a map", lambda: plotting.overlays({"a": (X, torch.ones(2, 2))})),
+        (ValueError, "'a' must be a grey image from 0 up", lambda: plotting.overlays({"a": (X - 1, X)})),
+        (ValueError, "'a' must be a grey image", lambda: plotting.overlays({"a": (torch.ones(3, 3, 3), X)})),
+        (ValueError, "the map of 'a' must hold finite", lambda: plotting.overlays({"a": (0 * X[:1, :1], nan)})),
         (ValueError, "M must hold finite numbers", lambda: plotting.heatmap(nan)),
         (ValueError, "M must be a matrix", lambda: plotting.heatmap([1, 2])),
         (ValueError, "labels must name the 3 columns", lambda: plotting.heatmap(X, labels=["a"])),

@@ -6,6 +6,7 @@ import textwrap
 import matplotlib
 import numpy as np
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from course_utils.plotting.reading import finite, named
 from course_utils.plotting.wording import describe, number, texts_of
 
 BAR, SPACE = 62, 16  # the room of a colour bar, and between images
+SIGNS = ("#D6604D", "#4393C3")  # above and below 0, as in the diverging map of `images`
 
 
 def images(pictures, columns=None, vmin=None, vmax=None, cmap=None) -> Picture:
@@ -104,6 +106,51 @@ def _draw_bar(fig, ax, x, y, height, style) -> None:
     for value in {low, high, 0.0} if low < 0 < high else {low, high}:
         place = y + height * (high - value) / (high - low)
         write(ax, x + 20, place, number(value, max(abs(low), abs(high))), size=12, ha="left", gid="scale")
+
+
+def overlays(pictures, columns=None) -> Picture:
+    """Lay a map over each grey image, `{"name": (image, map)}`: red is above 0, blue below, and strong hides more.
+
+    Shapes: image `(H, W)` or `(1, H, W)`, map `(H, W)`. Nothing is stretched here: that a map's pixel lies on the pixel
+    that it speaks of is the caller's care. Each map is measured by its own largest absolute number, which the title
+    tells; a map of zeros leaves the image as it was.
+
+    Raises:
+        TypeError: pictures is not a dict of pairs.
+        ValueError: nothing to show, a shape that is no image, a map of another size, NaN, an image below 0.
+
+    >>> overlays({"seen": (torch.ones(2, 2), torch.tensor([[0.0, -1.0], [0.5, 4.0]]))})
+    <Picture: seen: image 2x2 [1 1; 1 1], map 2x2 [0 -1; 0.5 4], largest at row 1, column 1>
+    """
+    fig, words = _draw_overlays(pictures, columns)
+    return still(fig, words)
+
+
+def _draw_overlays(pictures, columns) -> tuple[Figure, str]:
+    blended, words = {}, []
+    for name, pair in named(pictures, "pictures").items():
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise TypeError(f"{name!r} must be a pair (image, map), got {type(pair).__name__}.")
+        image, M = _image(pair[0], name), finite(pair[1], f"the map of {name!r}", (2,))
+        if image.ndim != 2 or image.shape != M.shape or image.min() < 0:
+            raise ValueError(
+                f"{name!r} must be a grey image from 0 up and a map of its size, "
+                f"got shapes {tuple(pair[0].shape)} and {tuple(M.shape)}, the lowest pixel {float(image.min()):g}."
+            )
+        reach = float(M.abs().max())
+        blended[f"{name} (to {number(reach, reach)})"] = _blend(image, M)
+        row, column = divmod(int(M.argmax()), M.shape[1])
+        shown = describe("map", M)
+        words.append(f"{name}: {describe('image', image)}, {shown}, largest at row {row}, column {column}")
+    return _draw_images(blended, columns, None, None, None)[0], "; ".join(words)
+
+
+def _blend(image: Tensor, M: Tensor) -> Tensor:
+    """Return (3, H, W): grey where the map is 0, one of two colours where it is strongest."""
+    grey = image / max(float(image.max()), 1e-12)
+    strength = M.abs() / max(float(M.abs().max()), 1e-12)
+    above, below = (torch.tensor(to_rgb(colour), dtype=M.dtype)[:, None, None] for colour in SIGNS)
+    return (1 - strength) * grey + strength * torch.where(M > 0, above, below)
 
 
 def heatmap(M, title="", xlabel="column", ylabel="row", numbers=True, labels=None) -> Picture:
