@@ -1,0 +1,247 @@
+"""Look into a trained network: what its layers answer, and which pixels an answer depends on.
+
+Every function takes any `nn.Module` that turns pictures `(N, C, H, W)` into scores `(N, classes)`, and leaves it as it
+was: hooks are removed, also when the model raises, every layer is in its old mode, and no parameter's `.grad` is
+touched. The model is asked in eval mode, so a picture's map does not depend on its neighbours in the batch.
+"""
+
+import contextlib
+import difflib
+
+import torch
+from torch import Tensor, nn
+
+from course_utils import arithmetic, ops
+
+
+def feature_maps(model: nn.Module, X: Tensor) -> dict[str, Tensor]:
+    """Return what each layer without layers inside answers to X, in the order in which they are called.
+
+    The names are those of `model.named_modules()`; a layer that is called again is `name#2`, and so on. The tensors
+    are copies without a graph: a later in-place ReLU does not change them. Answers that are no tensors are left out.
+
+    Raises:
+        TypeError: model is no module, X no floating-point tensor.
+        ValueError: X is not `(N, C, H, W)`.
+
+    Source: Zeiler and Fergus, *Visualizing and Understanding Convolutional Networks* (2014), section 2.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten())
+    >>> {name: tuple(Y.shape) for name, Y in feature_maps(net, torch.zeros(1, 1, 5, 5)).items()}
+    {'0': (1, 2, 3, 3), '1': (1, 2, 3, 3), '2': (1, 18)}
+    """
+    maps: dict[str, Tensor] = {}
+
+    def keep(name):
+        def hook(layer, inputs, output):
+            if isinstance(output, Tensor):
+                calls = 1 + sum(key.partition("#")[0] == name for key in maps)
+                maps[name if calls == 1 else f"{name}#{calls}"] = output.detach().clone()
+
+        return hook
+
+    with _left_as_it_was(model), torch.no_grad():
+        leaves = [(layer, keep(name)) for name, layer in model.named_modules() if not list(layer.children())]
+        with _hooks(leaves):
+            model(_pictures(X))
+    return maps
+
+
+def saliency(model: nn.Module, X: Tensor, target) -> Tensor:
+    """Return `(N, H, W)`: how fast the score of class `target` changes with each pixel, whatever the direction.
+
+    Of several channels the largest counts. `target` is one class for all pictures, or a tensor `(N,)` of classes.
+
+    Raises:
+        TypeError: model is no module, X no floating-point tensor.
+        ValueError: X is not `(N, C, H, W)`, target does not fit, the model does not return `(N, classes)`.
+
+    Source: Simonyan, Vedaldi, Zisserman, *Deep Inside Convolutional Networks* (2014), section 3.1.
+
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
+    >>> _ = net[1].weight.data.copy_(torch.tensor([[1.0, -2.0, 0.0, 3.0], [0.0, 0.0, 0.0, 1.0]]))
+    >>> saliency(net, torch.ones(1, 1, 2, 2), target=0)
+    tensor([[[1., 2.],
+             [0., 3.]]])
+    """
+    with _left_as_it_was(model), torch.enable_grad():
+        X = _pictures(X).requires_grad_()
+        score = _scores(model, X, target)
+        (gradient,) = torch.autograd.grad(score.sum(), X)
+    return gradient.abs().amax(1)
+
+
+def occlusion(model: nn.Module, X: Tensor, target, size=5, stride=1, fill=0.0) -> Tensor:
+    """Return `(N, rows, columns)`: how much the score of class `target` falls when a patch is covered.
+
+    The patch has `size` (an int, or rows and columns) pixels and moves by `stride`, like a kernel without padding; all
+    its pixels become `fill`. Above 0 the patch spoke for the class, below 0 against it.
+
+    Raises:
+        TypeError, ValueError: as `saliency`; and if the patch does not fit into the picture.
+
+    Source: Zeiler and Fergus (2014), section 4.2. They show the score itself; this is what is lost of it.
+
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 1, bias=False))
+    >>> _ = net[1].weight.data.copy_(torch.tensor([[1.0, -2.0, 0.0, 3.0]]))
+    >>> occlusion(net, torch.ones(1, 1, 2, 2), target=0, size=(1, 2))
+    tensor([[[-1.],
+             [ 3.]]])
+    """
+    with _left_as_it_was(model), torch.no_grad():
+        before = _scores(model, _pictures(X), target)
+        (h, w), (sh, sw), (H, W) = ops._pair(size, "size", 1), ops._pair(stride, "stride", 1), X.shape[-2:]
+        if h > H or w > W:
+            raise ValueError(f"size must fit into pictures of {H}×{W}, got {size!r}.")
+        rows, columns = arithmetic.output_size((H, W), (h, w), (sh, sw))
+        lost = before.new_empty(len(X), rows, columns)
+        for i in range(rows):
+            for j in range(columns):
+                covered = X.clone()
+                covered[..., i * sh : i * sh + h, j * sw : j * sw + w] = fill
+                lost[:, i, j] = before - _scores(model, covered, target)
+    return lost
+
+
+def grad_cam(model: nn.Module, X: Tensor, target, layer: str) -> Tensor:
+    """Return `(N, h, w)`: where the maps of `layer` speak for class `target`, at the size of these maps.
+
+    With A the layer's maps and s the score, each map counts by its average gradient: `relu(sum_k mean(ds/dA_k) A_k)`.
+
+    Raises:
+        TypeError, ValueError: as `saliency`; and if there is no such layer, or what it returns are no maps.
+
+    Source: Selvaraju et al., *Grad-CAM* (2017), equations 1 and 2.
+
+    >>> net = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1))
+    >>> _ = nn.init.constant_(net[3].weight, 8.0)
+    >>> grad_cam(net, torch.tensor([[[[1.0, -1.0], [0.0, 2.0]]]]), target=0, layer="0")
+    tensor([[[2., 0.],
+             [0., 4.]]])
+    """
+    with _left_as_it_was(model), torch.enable_grad():
+        X, kept = _pictures(X).requires_grad_(), []
+        with _hooks([(_layer(model, layer), _keep_for_gradient(kept))]):
+            score = _scores(model, X, target)
+        A = _maps(kept, layer)
+        (gradient,) = torch.autograd.grad(score.sum(), A)
+    return (gradient.mean((2, 3), keepdim=True) * A).sum(1).relu().detach()
+
+
+def measured_receptive_field(model: nn.Module, X: Tensor, layer: str | None = None, at=None) -> Tensor:
+    """Return `(H, W)`: how much each pixel moves the number at place `at` of the layer's maps, by gradient.
+
+    The gradient is that of the sum of all channels at that place. Its absolute values are added up over the input's
+    channels and averaged over the pictures. `layer` None is the model's own output; `at` None is the middle.
+
+    Raises:
+        TypeError: model is no module, X no floating-point tensor.
+        ValueError: X is not `(N, C, H, W)`, there is no such layer or place, what it returns are no maps.
+
+    Source: Luo, Li, Urtasun, Zemel, *Understanding the Effective Receptive Field* (2016), section 2.
+
+    >>> net = nn.Sequential(nn.AvgPool2d(2), nn.AvgPool2d(2))
+    >>> extent(measured_receptive_field(net, torch.zeros(1, 1, 12, 12)))
+    (4, 4)
+    """
+    with _left_as_it_was(model), torch.enable_grad():
+        X, kept = _pictures(X).requires_grad_(), []
+        with _hooks([(_layer(model, layer or ""), _keep_for_gradient(kept))]):
+            model(X)
+        A = _maps(kept, layer or "the model")
+        i, j = (A.shape[2] // 2, A.shape[3] // 2) if at is None else at
+        if not (0 <= i < A.shape[2] and 0 <= j < A.shape[3]):
+            raise ValueError(f"at must be a place in maps of {A.shape[2]}×{A.shape[3]}, got {at!r}.")
+        (gradient,) = torch.autograd.grad(A[:, :, i, j].sum(), X)
+    return gradient.abs().sum(1).mean(0)
+
+
+def extent(field: Tensor) -> tuple[int, int]:
+    """Return the rows and columns of the smallest box that holds every number of `(H, W)` which is not 0.
+
+    Raises:
+        ValueError: field is no matrix.
+
+    >>> extent(torch.tensor([[0.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]))
+    (2, 2)
+    """
+    if field.ndim != 2:
+        raise ValueError(f"field must be a matrix (H, W), got shape {tuple(field.shape)}.")
+    places = field.nonzero()
+    return tuple((places.amax(0) - places.amin(0) + 1).tolist()) if len(places) else (0, 0)
+
+
+@contextlib.contextmanager
+def _left_as_it_was(model):
+    """Inside, the model is in eval mode; afterwards every layer is in its old mode again."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be an nn.Module, got {type(model).__name__}.")
+    modes = {layer: layer.training for layer in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for layer, mode in modes.items():
+            layer.training = mode
+
+
+@contextlib.contextmanager
+def _hooks(pairs):
+    """Forward hooks, `(layer, hook)`, that are gone afterwards, whatever happens inside."""
+    handles = [layer.register_forward_hook(hook) for layer, hook in pairs]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _keep_for_gradient(kept: list):
+    """A hook that keeps an answer with its graph; the next layer gets a copy, which it may change in place."""
+
+    def hook(layer, inputs, output):
+        kept.append(output)
+        return output.clone() if isinstance(output, Tensor) else output
+
+    return hook
+
+
+def _maps(kept: list, name: str) -> Tensor:
+    if len(kept) != 1:
+        raise ValueError(f"layer {name!r} must be called once, but was called {len(kept)} times.")
+    if not isinstance(kept[0], Tensor) or kept[0].ndim != 4:
+        found = tuple(kept[0].shape) if isinstance(kept[0], Tensor) else type(kept[0]).__name__
+        raise ValueError(f"layer {name!r} must return maps (N, C, h, w), got {found}.")
+    return kept[0]
+
+
+def _layer(model: nn.Module, name: str) -> nn.Module:
+    layers = dict(model.named_modules())
+    if name not in layers:
+        closest = difflib.get_close_matches(str(name), layers, n=1, cutoff=0.0)[0]
+        raise ValueError(f"layer is {name!r}, and the model has none of that name; did you mean {closest!r}?")
+    return layers[name]
+
+
+def _pictures(X) -> Tensor:
+    """Return a copy of the pictures (N, C, H, W) without a graph: the caller's tensor stays out of it."""
+    if not isinstance(X, Tensor) or not X.is_floating_point():
+        found = f"a tensor of {X.dtype}" if isinstance(X, Tensor) else type(X).__name__
+        raise TypeError(f"X must be a floating-point tensor, got {found}.")
+    if X.ndim != 4 or not X.numel():
+        raise ValueError(f"X must be pictures (N, C, H, W) and not be empty, got shape {tuple(X.shape)}.")
+    return X.detach().clone()
+
+
+def _scores(model, X, target) -> Tensor:
+    """Return each picture's score for its target class, `(N,)`."""
+    scores = model(X)
+    if not isinstance(scores, Tensor) or scores.ndim != 2 or len(scores) != len(X):
+        found = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ValueError(f"model must return scores (N, classes), got {found}.")
+    classes = torch.as_tensor(target, device=scores.device)
+    if classes.is_floating_point() or classes.dtype == torch.bool or classes.shape not in ((), (len(X),)):
+        raise ValueError(f"target must be one class or a tensor of {len(X)} classes, got {target!r}.")
+    if classes.min() < 0 or classes.max() >= scores.shape[1]:
+        raise ValueError(f"target must be from 0 to {scores.shape[1] - 1}, got {classes.tolist()}.")
+    return scores.gather(1, classes.long().expand(len(X))[:, None])[:, 0]
