@@ -28,7 +28,9 @@ def page(slides, tmp_path_factory):
 
 
 def test_the_page_fetches_nothing(page):
-    tags = re.findall(r"<(?:script|link|img|iframe|video|audio|source)\b[^>]*>", page)
+    without_code = re.sub(r"(<script\b[^>]*>).*?</script>", r"\1", page, flags=re.DOTALL)
+    tags = re.findall(r"<(?:script|link|img|iframe|video|audio|source)\b[^>]*>", without_code)
+    assert len(tags) > 10
     outside = [tag for tag in tags if re.search(r"\b(?:src|href)\s*=(?!\s*[\"']?data:)", tag)]
     assert not outside
     assert not re.search(r"@import|url\(\s*[\"']?https?:", page.partition("<body")[0])
