@@ -37,7 +37,7 @@ templates_path = ["_templates"]
 
 # Notebooks
 nb_execution_mode = "off"
-nb_render_markdown_format = "gfm"  # stored outputs hold tables
+nb_render_markdown_format = "myst"  # stored outputs hold tables of lessons, with links
 nb_ipywidgets_js = {}  # widgets need a kernel; the default would ask other hosts for scripts
 nb_code_prompt_show = "Show the answer"
 myst_enable_extensions = ["dollarmath", "html_image"]
@@ -50,6 +50,7 @@ autodoc_default_options = {"members": True}
 autodoc_inherit_docstrings = False  # torch's own are long, and link to torch's pages
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+napoleon_use_ivar = True
 
 # Pages
 html_theme = "pydata_sphinx_theme"

@@ -11,21 +11,20 @@ from sphinx.addnodes import pending_xref
 from sphinx.transforms import SphinxTransform
 
 ROOT = Path(__file__).resolve().parent.parent
-BROUGHT_IN = {"notebooks": "[0-9][0-9]_*.ipynb", "exercises": "[0-9][0-9]_*.ipynb", "instructor": "*.md"}
+BROUGHT_IN = ("notebooks/[0-9][0-9]_*.ipynb", "exercises/[0-9][0-9]_*.ipynb", "instructor/**/*.md")
 
 
 def bring_in(app):
     """Copy the texts into folders of the same name here, so that links between them hold. Git ignores the copies."""
-    for folder, pattern in BROUGHT_IN.items():
-        found = {path.name: path for path in (ROOT / folder).glob(pattern)}
-        target = Path(app.srcdir, folder)
-        target.mkdir(exist_ok=True)
-        for old in target.iterdir():
-            if old.name not in found:
+    site = Path(app.srcdir)
+    found = {path.relative_to(ROOT): path for pattern in BROUGHT_IN for path in ROOT.glob(pattern)}
+    for folder in {pattern.partition("/")[0] for pattern in BROUGHT_IN}:
+        for old in (site / folder).rglob("*"):
+            if old.suffix in (".ipynb", ".md") and old.relative_to(site) not in found:
                 old.unlink()
-        for name, path in found.items():
-            text = path.read_text(encoding="utf-8")
-            write(target / name, for_the_page(text) if path.suffix == ".ipynb" else text)
+    for name, path in found.items():
+        text = path.read_text(encoding="utf-8")
+        write(site / name, for_the_page(text) if path.suffix == ".ipynb" else text)
 
 
 def for_the_page(notebook):
@@ -42,6 +41,7 @@ def write(path, text):
     """Write a file whole or not at all, and only if it is new: Sphinx reads again what has changed."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(text, encoding="utf-8", newline="\n")
     os.replace(part, path)

@@ -9,10 +9,13 @@ from dataclasses import asdict, dataclass, field
 class History:
     """What `fit` measured: lists with one entry per epoch.
 
-    train_loss, train_accuracy: mean over the training images, each as augmented, and before its batch's step
-    test_accuracy: 0..1, after the epoch
-    lr: learning rate of the epoch's first step
-    seconds: training without the test; images_per_second: training images by these seconds
+    Attributes:
+        train_loss: mean over the training images, each as augmented, and before its batch's step
+        train_accuracy: the same mean, 0..1
+        test_accuracy: 0..1, after the epoch
+        lr: learning rate of the epoch's first step
+        seconds: training without the test
+        images_per_second: training images by these seconds
 
     >>> History(train_loss=[2.3, 0.5], test_accuracy=[0.1, 0.9])
     History(2 epochs, train loss 0.5, test accuracy 90.0%)
