@@ -35,7 +35,7 @@ def mark_slides(nb: nbformat.NotebookNode) -> None:
 
 def _slide_type(cell, before) -> str:
     if cell.cell_type == "code":
-        return "skip" if cell.id == "setup" else "subslide"
+        return "-" if cell.id == "setup" else "subslide"  # under the title: who shows slides live must run it
     if cell.source.startswith(("# ", "## ")):
         return "slide"
     if "<b>Predict" in cell.source or (before.cell_type == "code" and cell.source.startswith("**What we saw")):
