@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from course_utils import tasks
-from course_utils.observing import Case, Failure, Observation, Opaque, observe
+from course_utils.observing import Case, Failure, Observation, Opaque, observe, own_settings, type_name
 from course_utils.tasks.task import PUBLIC_SEED, Misconception, Task
 
 # Relative and absolute slack: a sum in another order passes, a wrong formula does not, nor does float64 work done in
@@ -62,13 +62,16 @@ def judge(task_id: str, obj, seed: int | None = None) -> Verdict:
     """
     try:
         task = tasks.find(task_id)
-        cases = cases_of(task, PUBLIC_SEED if seed is None else seed)
-        return diagnose(task, cases, observe(task.use, obj, cases, task.seconds))
     except KeyError as error:
         return Verdict(False, error.args[0])
-    # What a learner's object does when it is merely looked at is not known; whatever it is, the sheet goes on.
-    except Exception as error:
-        return Verdict(False, f"What was handed in cannot be checked: looking at it raised {type(error).__name__}.")
+    try:
+        with own_settings():
+            cases = cases_of(task, PUBLIC_SEED if seed is None else seed)
+            return diagnose(task, cases, observe(task.use, obj, cases, task.seconds))
+    # What a learner's code does to torch, or when it is merely looked at, is not known: the sheet goes on all the same.
+    except BaseException as error:
+        trouble = f"looking at it raised {type_name(error)}"
+        return Verdict(False, f"What was handed in cannot be checked: {trouble}. If this stays, restart the kernel.")
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@ dicts of these), so that it can be compared, or sent to another process, without
 import contextlib
 import io
 import linecache
+import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from course_utils.time_limit import TimeUp, call_within
 
-MOST_PRINTED, MOST_BITS, MOST_ITEMS, DEEPEST = 2000, 1000, 1000, 6
+MOST_PRINTED, MOST_BITS, MOST_ITEMS, MOST_NUMBERS, DEEPEST, DEEPEST_CALLS = 2000, 1000, 1000, 10**7, 6, 10_000
 LIBRARIES = tuple({str(Path(__file__).parent), *(sysconfig.get_paths()[k] for k in ("stdlib", "purelib", "platlib"))})
 
 
@@ -88,24 +89,24 @@ def observe(use: str, obj, cases: Sequence[Case], seconds: float | None = None) 
 
     # Progress bars and warnings go to stderr; they are no help in a message, and are dropped.
     # What must be put back afterwards stands here, outside of the call that may be interrupted at any line.
-    with _own_settings(), contextlib.redirect_stdout(tape), contextlib.redirect_stderr(_Tape()):
+    with own_settings(), contextlib.redirect_stdout(tape), contextlib.redirect_stderr(_Tape()):
         try:
             call_within(seconds, run_all) if seconds else run_all()
         except TimeUp as late:
             failure = Failure("TimeUp", f"{seconds:g}", _own_line(late))
-            seen.append(Observation(failure=failure, printed=tape.getvalue()))
+            seen.append(Observation(failure=failure, printed=tape.heard()))
     return seen
 
 
 def _observe_case(use: Callable, obj, case: Case, tape: "_Tape") -> Observation:
-    tape.clear()
+    tape.heard()
     args, kwargs = _fresh(case, gradient=False)
     value, failure = _attempt(lambda: plain(use(obj, *args, **kwargs)))
-    printed = tape.getvalue()
+    printed = tape.heard()
     if failure:
         return Observation(failure=failure, printed=printed)
     before = _tensors(case.args, case.kwargs)
-    changed = tuple(k for k, now in _tensors(args, kwargs).items() if not _unchanged(now, before[k]))
+    changed = tuple(k for k, now in _tensors(args, kwargs).items() if not _unchanged(plain(now), before[k]))
     gradients = None
     if case.gradient and isinstance(value, Tensor) and value.is_floating_point() and value.numel():
         gradients, failure = _attempt(lambda: _gradients(use, obj, case))
@@ -118,11 +119,13 @@ def _gradients(use, obj, case: Case) -> dict:
     if not inputs:
         return {}
     output = use(obj, *args, **kwargs)
-    if not output.requires_grad:
-        return dict.fromkeys(inputs)
-    # Another weight at every place: with a plain sum, gradients that arrive at the wrong places could look right.
-    weights = torch.cos(torch.arange(output.numel(), dtype=output.dtype, device=output.device)).reshape(output.shape)
-    found = torch.autograd.grad((output * weights).sum(), list(inputs.values()), allow_unused=True)
+    with torch._C.DisableTorchFunctionSubclass():
+        if not output.requires_grad:
+            return dict.fromkeys(inputs)
+        # Another weight at every place: with a plain sum, gradients that arrive at the wrong places could look right.
+        count = torch.arange(output.numel(), dtype=output.dtype, device=output.device)
+        total = (output * torch.cos(count).reshape(output.shape)).sum()
+        found = torch.autograd.grad(total, list(inputs.values()), allow_unused=True)
     return dict(zip(inputs, found, strict=True))
 
 
@@ -136,13 +139,15 @@ def _attempt(act: Callable):
         return None, Failure("Unusable", str(error))
     # Also SystemExit and whatever else: no line of a learner may end the checker.
     except BaseException as error:
-        return None, Failure(type(error).__name__, _words(error), _own_line(error))
+        return None, Failure(type_name(error), _words(error), _own_line(error))
 
 
 def _words(error: BaseException) -> str:
     try:
-        return str(error)[:MOST_PRINTED]
-    except Exception:  # an exception class of the learner's, with a broken __str__
+        return _text(str(error))
+    except TimeUp:
+        raise
+    except BaseException:  # an exception class of the learner's, with a broken __str__
         return ""
 
 
@@ -201,7 +206,7 @@ def _training(function, X: Tensor, y: Tensor, unseen: Tensor) -> dict:
     """Let the learner train a model on (X, y); return the classes it gives to the pictures in `unseen`."""
     model = _call(function, X, y)
     if not isinstance(model, nn.Module):
-        raise Unusable(f"Return the trained model, an nn.Module; this returned {_type_name(model)}.")
+        raise Unusable(f"Return the trained model, an nn.Module; this returned {type_name(model)}.")
     model.eval()
     with torch.no_grad():
         scores = model(unseen)
@@ -226,23 +231,41 @@ def plain(value, depth: int = 0):
     >>> plain([1, (2.5, "three")]), plain(object())
     ((1, (2.5, 'three')), Opaque(type_name='object'))
     """
-    if isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized:
-        return value.detach().as_subclass(Tensor)
+    if issubclass(type(value), Tensor):  # not `isinstance`: an object may lie about its class
+        return _plain_tensor(value)
     if value is None or type(value) in (bool, float) or (type(value) is int and value.bit_length() <= MOST_BITS):
         return value
     if type(value) is str:
-        return value[:MOST_PRINTED]
+        return _text(value)
     if isinstance(value, np.generic):
         return plain(value.item(), DEEPEST)
     if depth < DEEPEST and isinstance(value, (tuple, list, dict)) and len(value) <= MOST_ITEMS:
         if isinstance(value, dict):
-            return {str(key): plain(item, depth + 1) for key, item in value.items()}
+            return {_text(str(key)): plain(item, depth + 1) for key, item in value.items()}
         return tuple(plain(item, depth + 1) for item in value)
-    return Opaque(_type_name(value))
+    return Opaque(type_name(value))
 
 
-def _type_name(value) -> str:
-    return type(value).__name__
+def _plain_tensor(value: Tensor) -> Tensor | Opaque:
+    """A subclass answers for every operation on it, and may answer anything: it is taken off without being asked."""
+    with torch._C.DisableTorchFunctionSubclass():
+        if value.layout != torch.strided or value.is_quantized:
+            return Opaque(type_name(value))
+        if type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__:
+            return Opaque(type_name(value))
+        if value.numel() > MOST_NUMBERS:  # no answer is that large: keep its shape, and let its memory go
+            return torch.zeros((), dtype=value.dtype, device=value.device).expand(value.shape)
+        return value.detach().as_subclass(Tensor)
+
+
+def _text(words: str) -> str:
+    """The beginning of a text, as a plain string that can be written in UTF-8, whatever subclass it was."""
+    return str.__getitem__(words, slice(MOST_PRINTED)).encode(errors="backslashreplace").decode()
+
+
+def type_name(value) -> str:
+    """The name of a value's type, whatever the value and its type say when they are asked."""
+    return type.__dict__["__name__"].__get__(type(value))
 
 
 def _fresh(case: Case, gradient: bool) -> tuple[tuple, dict]:
@@ -260,30 +283,49 @@ def _tensors(args, kwargs) -> dict:
     return {k: v for k, v in [*enumerate(args), *kwargs.items()] if isinstance(v, Tensor)}
 
 
-def _unchanged(now: Tensor, before: Tensor) -> bool:
+def _unchanged(now: Tensor | Opaque, before: Tensor) -> bool:
+    if isinstance(now, Opaque) or now.device != before.device:
+        return False
     return now.shape == before.shape and now.dtype == before.dtype and torch.equal(now, before)
 
 
 @contextlib.contextmanager
-def _own_settings():
-    """torch's random numbers, default dtype and gradient mode as they should be, and afterwards as they were."""
-    dtype = torch.get_default_dtype()
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(0)
-        torch.set_default_dtype(torch.float32)
-        try:
+def own_settings():
+    """Python's and torch's settings as the tasks need them, and afterwards as they were.
+
+    A learner may have chosen another default dtype or device before, and what is tried may choose anything.
+    """
+    dtype, set_depth, on_cpu = torch.get_default_dtype(), sys.setrecursionlimit, torch.empty(0).device.type == "cpu"
+    sys.setrecursionlimit = lambda depth: set_depth(min(depth, DEEPEST_CALLS))  # beyond, the process may crash
+    here = contextlib.nullcontext() if on_cpu else torch.device("cpu")
+    try:
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad(), here:
+            torch.manual_seed(0)
+            torch.set_default_dtype(torch.float32)
             yield
-        finally:
-            torch.set_default_dtype(dtype)
+    finally:
+        sys.setrecursionlimit = set_depth
+        torch.set_default_dtype(dtype)
+        if on_cpu:
+            torch.set_default_device(None)
 
 
 class _Tape(io.StringIO):
-    """Keeps the beginning of what is printed, and no more."""
+    """Keeps the beginning of what is printed, and no more. Closing it closes nothing."""
 
-    def clear(self) -> None:
-        self.seek(0)
-        self.truncate()
+    def __init__(self):
+        super().__init__()
+        self.kept = ""
+
+    def heard(self) -> str:
+        """What was printed since this was asked before."""
+        heard, self.kept = self.kept, ""
+        return heard
 
     def write(self, text: str) -> int:
-        super().write(text[: max(0, MOST_PRINTED - self.tell())])
+        if len(self.kept) < MOST_PRINTED:
+            self.kept += _text(text)[: MOST_PRINTED - len(self.kept)]
         return len(text)
+
+    def close(self) -> None:
+        pass

@@ -4,8 +4,10 @@ It is kept on this computer only, and can be deleted at any time.
 """
 
 import contextlib
+import errno
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -40,15 +42,20 @@ def load() -> dict[str, Entry]:
     >>> isinstance(load(), dict)
     True
     """
+    return _look()[0]
+
+
+def _look() -> tuple[dict[str, Entry], str]:
+    """Return the entries, and a sentence if there is a file that cannot be read."""
     path = file()
     try:
-        return _read(path) if path else {}
-    except OSError:  # `record` says so; what only shows progress goes on
-        return {}
+        return (_read(path) if path else {}), ""
+    except (OSError, ValueError) as error:
+        return {}, f"The file {path.name} with your progress cannot be read ({error})."
 
 
 def record(task_id: str, passed: bool) -> str:
-    """Note one try. Return "" or one sentence that says why it could not be kept; never raise for that.
+    """Note one try. Return "" or one sentence that says what could not be kept; never raise for that.
 
     Two notebooks may do this at once. The file is replaced whole or stays as it was; a file that is no progress file
     (edited by hand, cut off) is kept beside it under another name.
@@ -58,7 +65,7 @@ def record(task_id: str, passed: bool) -> str:
         return ""
     try:
         with FileLock(f"{path}.lock", timeout=3):
-            entries = _read(path, rescue=True)
+            entries, trouble = _read_or_set_aside(path)
             entry = entries.setdefault(task_id, Entry())
             if not entry.passed:
                 entry.tries += 1
@@ -66,7 +73,7 @@ def record(task_id: str, passed: bool) -> str:
             _replace(path, json.dumps({"tasks": {k: asdict(e) for k, e in entries.items()}}, indent=1))
     except (OSError, Timeout) as error:
         return f"Your progress could not be noted in {path.name} ({error}). The verdict above stands all the same."
-    return ""
+    return trouble
 
 
 def _reads_a_solution() -> bool:
@@ -74,29 +81,62 @@ def _reads_a_solution() -> bool:
     return Path(os.environ.get("JPY_SESSION_NAME", "")).parent.name == "solutions"
 
 
-def _read(path: Path, rescue: bool = False) -> dict[str, Entry]:
+def _read_or_set_aside(path: Path) -> tuple[dict[str, Entry], str]:
+    """Return the entries, and a sentence if the file had to be moved out of the way."""
+    try:
+        return _read(path), ""
+    except ValueError as error:
+        names = (path.with_name(f"{path.stem}-unreadable{n}{path.suffix}") for n in ["", *range(2, 100)])
+        aside = next((name for name in names if not name.exists()), None)
+        if aside is None:
+            raise OSError(f"{error}; and 99 files like it lie beside it") from error
+        os.replace(path, aside)
+        return {}, f"{path.name} could not be read ({error}): it is now {aside.name}, and a new one was begun."
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    """Return the entries in a file; none where there is no file.
+
+    Raises:
+        OSError: the file cannot be opened, or is no ordinary file, such as a folder or a device.
+        ValueError: it is no progress file.
+    """
     if not path.exists():
         return {}
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["tasks"]
-        return {
-            str(key): Entry(str(entry.get("passed", "")), int(entry.get("tries", 0))) for key, entry in found.items()
-        }
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        if rescue:
-            os.replace(path, path.with_name(f"{path.stem}-unreadable{path.suffix}"))
-        return {}
+        return {key: _entry(**found) for key, found in json.loads(path.read_bytes())["tasks"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError("it is not as `check` writes it") from error
+
+
+def _entry(passed: str = "", tries: int = 0, **of_another_version) -> Entry:
+    if type(passed) is not str or type(tries) is not int:
+        raise TypeError("no entry")
+    return Entry(passed, tries)
 
 
 def _replace(path: Path, text: str) -> None:
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
+        _rename(unfinished, path)
     except OSError:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
         raise
+
+
+def _rename(unfinished: Path, path: Path) -> None:
+    """Windows refuses while somebody, perhaps a virus scanner, has the old file open. That passes in a moment."""
+    for pause in (0.02, 0.05, 0.1, 0.2):
+        try:
+            os.replace(unfinished, path)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(unfinished, path)
 
 
 @dataclass(frozen=True)
@@ -155,10 +195,11 @@ def table() -> str:
 
 
 def _summary(coming: tasks.Task | None, place: str) -> str:
+    _, trouble = _look()
     if coming is None:
         return "All tasks are done."
     left = sum(line.minutes for line in lines())
-    return f"Next: {coming.title}{place}. {left} minutes left in all."
+    return f"Next: {coming.title}{place}. {left} minutes left in all. {trouble}".strip()
 
 
 def _left(minutes: int) -> str:

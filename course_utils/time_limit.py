@@ -1,11 +1,13 @@
 """Stop a call that takes too long, from within the same process."""
 
 import _thread
+import ctypes
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+from sys import setrecursionlimit
 
 
 class TimeUp(BaseException):
@@ -16,8 +18,8 @@ def call_within(seconds: float, function: Callable, *args):
     """Return `function(*args)`; raise `TimeUp` inside it when it still runs after `seconds`.
 
     `TimeUp` is raised again and again until the call is left, so a bare `except:` in a loop does not save it. Python
-    code and sleeps are interrupted; one long operation of a library ends first. Only the main thread can be
-    interrupted: called from another one, this waits as long as it takes.
+    code and sleeps are interrupted, also in threads that the call started; one long operation of a library ends first.
+    Only the main thread can be interrupted: called from another one, this waits as long as it takes.
 
     >>> call_within(1.0, max, 3, 4)
     4
@@ -25,7 +27,7 @@ def call_within(seconds: float, function: Callable, *args):
     if threading.current_thread() is not threading.main_thread():
         return function(*args)
     here, late, left = sys._getframe(), False, threading.Event()
-    depth = sys.getrecursionlimit()
+    depth, threads = sys.getrecursionlimit(), set(threading.enumerate())
     gate = threading.Lock()  # closed until the call begins: nothing may be raised while the thread is being started
     gate.acquire()
 
@@ -35,8 +37,11 @@ def call_within(seconds: float, function: Callable, *args):
         while not left.wait(0.1 if late else seconds):
             late = True
             # Room for `answer` itself, should the call be a recursion that is as deep as Python allows.
-            sys.setrecursionlimit(sys.getrecursionlimit() + 20)
-            _interrupt_main_thread()
+            setrecursionlimit(sys.getrecursionlimit() + 20)
+            if signal.getsignal(signal.SIGINT) is answer:
+                _interrupt_main_thread()
+            else:  # the call listens to the signal itself
+                _raise_in(threading.main_thread(), TimeUp)
 
     def answer(signum, frame):
         if not late:  # the learner's own Ctrl-C, or the stop button
@@ -55,18 +60,28 @@ def call_within(seconds: float, function: Callable, *args):
         return function(*args)
     finally:
         here = None  # from here on nothing is below it, and nothing is interrupted any more
+        setrecursionlimit(depth)  # the call may have left less than what follows needs
         left.set()
         watch.join()
+        _raise_in(threading.main_thread(), None)  # what was not raised yet never will be
         time.sleep(1e-6)  # a signal sent at the last moment arrives on the way back from the system, and is ignored
         signal.signal(signal.SIGINT, before)
-        sys.setrecursionlimit(depth)
+        setrecursionlimit(depth)
+        if late:
+            for thread in set(threading.enumerate()) - threads:
+                _raise_in(thread, SystemExit)  # the only one with which a thread ends in silence
+
+
+def _raise_in(thread: threading.Thread, error: type | None) -> None:
+    """Let `error` be raised at the thread's next line of Python; None takes back one that has not been raised yet."""
+    error = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), error)
 
 
 def _interrupt_main_thread() -> None:
     if hasattr(signal, "pthread_kill"):  # also ends a sleep; Windows has no such call, and there sleeps end anyway
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-    else:
-        _thread.interrupt_main()
+    _thread.interrupt_main()  # also where the signal is blocked
 
 
 def _is_below(frame, top) -> bool:

@@ -188,6 +188,62 @@ class Equal(torch.Tensor):
         return super().__torch_function__(function, kinds, args, kwargs or {})
 
 
+class SilentExit(Exception):
+    """Saying what went wrong ends the process."""
+
+    def __str__(self):
+        sys.exit()
+
+
+class Nameless(type):
+    """Classes whose name is no text."""
+
+    @property
+    def __name__(cls):
+        return Hostile()
+
+
+class NamelessError(Exception, metaclass=Nameless):
+    pass
+
+
+class Endless(torch.Tensor):
+    """Answers for every operation on it, and never comes to an end."""
+
+    @classmethod
+    def __torch_function__(cls, *_, **__):
+        while True:
+            pass
+
+
+class Wrapped(torch.Tensor):
+    """Has no memory of its own: what is done to it raises."""
+
+    @staticmethod
+    def __new__(cls):
+        return torch.Tensor._make_wrapper_subclass(cls, (2, 2))
+
+    @classmethod
+    def __torch_dispatch__(cls, *_, **__):
+        raise SystemExit
+
+
+def closes_the_output(X, K):
+    sys.stdout.close()
+    sys.stderr.close()
+    return X
+
+
+def becomes_endless(X, K):
+    X.__class__ = Endless
+    return X
+
+
+def without_end(X, K):
+    sys.setrecursionlimit(10**9)
+    return nn.Sequential(recursion)(X) if X is None else without_end(X, K)
+
+
 def cycle():
     found = []
     found.append(found)
@@ -225,19 +281,23 @@ def values():
         {1: cycle()}, iter([1]), torch.ones(2, 2).to_sparse(), torch.ones(2, 2, device="meta"), torch.ones(0),
         torch.ones(2, 2, dtype=torch.complex64), torch.full((2, 2), float("nan")), torch.zeros(1).expand(10**15),
         torch.ones(2, 2).as_subclass(Equal), torch.tensor(1.0), nn.Linear(1, 1), type, range(10**9),
-        types.SimpleNamespace(), {0: Hostile()}, 10**5000, "x" * 10**6,
+        types.SimpleNamespace(), {0: Hostile()}, 10**5000, "x" * 10**6, "\ud800", {"\ud800": 1}, NamelessError(),
+        torch.ones(2, 2).as_subclass(Endless), Wrapped(),
     ]  # fmt: skip
 
 
 @cache
 def functions():
     errors = [SystemExit(0), KeyboardInterrupt(), GeneratorExit(), MemoryError(), Unspeakable(), StopIteration(),
-              BaseException("x"), ExceptionGroup("g", [ValueError()])]  # fmt: skip
+              BaseException("x"), ExceptionGroup("g", [ValueError()]), SilentExit(), NamelessError(),
+              ValueError("\ud800"), KeyError(Hostile())]  # fmt: skip
     return [
         *[lambda X, K, value=value: value for value in values()], *values(), *map(raises, errors),
         recursion, warns, lambda: 1, lambda X: X, lambda X, K, more: X, sys.exit,
         lambda X, K: X.resize_(0), lambda X, K: X.requires_grad_(), lambda X, K: setattr(X, "data", torch.ones(1)),
         lambda X, K: torch.set_grad_enabled(False), lambda X, K: torch.set_default_dtype(torch.float64),
+        lambda X, K: torch.set_default_device("meta"), lambda X, K: print("\ud800"), closes_the_output,
+        becomes_endless, without_end, lambda X, K: torch.inference_mode().__enter__(),
     ]  # fmt: skip
 
 
@@ -246,8 +306,11 @@ def test_nothing_that_is_handed_in_makes_check_raise(number, capsys):
     check("corr2d", functions()[number])
     said = capsys.readouterr().out
     assert said.startswith("Not yet. ")
+    assert "cannot be checked" not in said
     assert torch.is_grad_enabled()
     assert torch.get_default_dtype() == torch.float32
+    assert torch.empty(0).device.type == "cpu"
+    assert sys.setrecursionlimit.__module__ == "sys"
 
 
 @pytest.mark.parametrize("task", tasks.every(), ids=lambda task: task.id)
@@ -261,7 +324,7 @@ def test_no_task_stumbles_over_an_answer_of_the_wrong_form(task):
 
 def test_a_broken_checker_would_still_not_raise(monkeypatch):
     monkeypatch.setattr("course_utils.judging.diagnose", raises(ZeroDivisionError()))
-    assert judge("corr2d", right).message.endswith("raised TypeError.")
+    assert "looking at it raised TypeError." in judge("corr2d", right).message
 
 
 @pytest.mark.parametrize("number", range(6))

@@ -49,17 +49,87 @@ def test_the_next_task_is_the_first_open_one(path):
     assert progress.next_task().id == ALL[1]
 
 
-BROKEN = [b"", b"{", b"[]", b"null", b'{"tasks": 3}', b'{"tasks": {"corr2d": 3}}', b"\xff\xfe\x00", b"[" * 100_000,
-          b'{"tasks": {"corr2d": {"passed": "x", "tries": "many"}}}']  # fmt: skip
+def one_entry(text):
+    return b'{"tasks": {"corr2d": %s}}' % text
+
+
+ENTRIES = [
+    b"3", b"[]", b'{"passed": false}', b'{"passed": null}', b'{"passed": {}}', b'{"tries": "many"}', b'{"tries": true}',
+    b'{"tries": null}', b'{"tries": Infinity}', b'{"tries": NaN}', b'{"tries": 1.5}', b'{"tries": %s}' % (b"9" * 5000)
+]  # fmt: skip
+BROKEN = [b"", b" ", b"{", b"[]", b"null", b'{"tasks": 3}', b"\xff\xfe\x00", b"[" * 100_000,
+          one_entry(b'{"tries": 1}') + b"\0", *map(one_entry, ENTRIES)]  # fmt: skip
 
 
 @pytest.mark.parametrize("content", BROKEN, ids=range(len(BROKEN)))
-def test_a_file_that_is_none_is_kept_aside(path, content):
+def test_a_file_that_is_none_is_kept_aside_and_said(path, content):
     path.write_bytes(content)
     assert progress.load() == {}
+    assert "progress.json with your progress cannot be read" in progress.report()
+    assert "it is now progress-unreadable.json, and a new one was begun" in progress.record("corr2d", True)
+    assert progress.load()["corr2d"].passed
+    assert "cannot be read" not in progress.table()
+    assert path.with_name("progress-unreadable.json").read_bytes() == content
+
+
+def test_what_was_kept_aside_is_not_lost_the_next_time(path):
+    for content in (b"first", b"second"):
+        path.write_bytes(content)
+        progress.record("corr2d", True)
+    assert [path.with_name(f"progress-unreadable{n}.json").read_bytes() for n in ("", 2)] == [b"first", b"second"]
+
+
+def test_a_file_saved_by_an_editor_with_a_byte_order_mark_is_read(path):
+    path.write_bytes(b"\xef\xbb\xbf" + one_entry(b'{"passed": "2026-01-01", "tries": 2}'))
+    assert progress.load()["corr2d"] == progress.Entry("2026-01-01", 2)
+
+
+@pytest.mark.parametrize("place", ["progress.json", "progress.json.lock"])
+def test_what_is_no_ordinary_file_is_left_alone(path, place):
+    (path.parent / place).mkdir()
+    assert "could not be noted" in progress.record("corr2d", True)
+    assert progress.load() == {}
+    assert (path.parent / place).is_dir()
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="Windows has no devices among its files")
+def test_a_device_is_no_progress_file(monkeypatch, tmp_path):
+    (tmp_path / "progress.json").symlink_to("/dev/null")  # the link is what would be replaced, were this to fail
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.json"))
+    assert "not an ordinary file" in progress.record("corr2d", True)
+
+
+def test_a_reader_that_has_the_file_open_is_waited_for(path, monkeypatch):
+    """On Windows, a file that somebody reads cannot be replaced."""
+    refusals, replace = iter(range(2)), os.replace
+
+    def refuse(*names):
+        if next(refusals, None) is not None:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", refuse)
     assert progress.record("corr2d", True) == ""
     assert progress.load()["corr2d"].passed
-    assert path.with_name("progress-unreadable.json").read_bytes() == content
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_disk_that_is_really_full(path):
+    """The system refuses to write more than 4000 bytes: the file stays as it was the time before."""
+    code = """
+import resource
+from course_utils import progress
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+said = [progress.record(f"task_{n}", True) for n in range(100)]
+kept = len(progress.load())
+print(kept, said[:kept] == [""] * kept, all("could not be noted" in s for s in said[kept:]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    kept, before, after = done.stdout.split()
+    assert 10 < int(kept) < 100, done.stderr
+    assert before == after == "True"
+    assert len(progress.load()) == int(kept)
+    assert [p.name for p in path.parent.iterdir() if p.suffix == ".tmp"] == []
 
 
 def test_what_is_unknown_in_the_file_does_no_harm(path):
@@ -99,7 +169,7 @@ def test_a_file_that_may_not_be_read_counts_as_not_there(path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     assert progress.load() == {}
     assert "Permission denied" in progress.record("corr2d", True)
 

@@ -102,3 +102,26 @@ def test_another_thread_is_left_alone():
     thread.start()
     thread.join()
     assert answers == [5]
+
+
+def ignores_the_signal():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    forever()
+
+
+def waits_for_a_thread():
+    thread = threading.Thread(target=forever, name="endless", daemon=True)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("function", [ignores_the_signal, waits_for_a_thread])
+def test_it_ends_elsewhere_too(function):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(TimeUp):
+        call_within(0.2, function)
+    assert signal.getsignal(signal.SIGINT) is before
+    deadline = time.monotonic() + 20
+    while any(thread.name == "endless" for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "endless" not in {thread.name for thread in threading.enumerate()}
