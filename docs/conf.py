@@ -38,7 +38,9 @@ templates_path = ["_templates"]
 # Notebooks
 nb_execution_mode = "off"
 nb_render_markdown_format = "myst"  # stored outputs hold tables of lessons, with links
-nb_ipywidgets_js = {}  # widgets need a kernel; the default would ask other hosts for scripts
+# Widgets need a kernel, and their scripts would come from other hosts: the still is shown that each has beside itself.
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
+nb_ipywidgets_js = {}
 nb_code_prompt_show = "Show the answer"
 myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 3
