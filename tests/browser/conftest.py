@@ -44,15 +44,7 @@ def outside():
 
 
 @pytest.fixture
-def complaints():
-    """Errors that the page wrote to its console, or raised. There must be none when the test ends."""
-    said = []
-    yield said
-    assert said == []
-
-
-@pytest.fixture
-def page(browser, outside, complaints):
+def page(browser, outside):
     """A new window of 1280 by 900 pixels, that knows nothing of earlier ones."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(20_000)
@@ -64,8 +56,6 @@ def page(browser, outside, complaints):
             outside.append(request.url)
 
     context.on("request", note)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(f"{said.text} {said.location}") if said.type == "error" else None)
     yield page
     context.close()
 

@@ -17,6 +17,16 @@ def visit(page, address):
     page.evaluate(READY)
 
 
+@pytest.fixture(autouse=True)
+def complaints(page):
+    """Errors that the page raised or wrote to its console. There must be none when the test ends."""
+    said = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda line: said.append(f"{line.text} {line.location}") if line.type == "error" else None)
+    yield said
+    assert said == []
+
+
 @pytest.fixture
 def axe(need):
     """A function that gives what axe finds wrong with a page: the rule, and the first place where it is broken."""
