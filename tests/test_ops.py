@@ -1,5 +1,7 @@
 """ops against torch and d2l on settings that hypothesis makes up, values and gradients."""
 
+import functools
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -102,6 +104,58 @@ def test_every_rung_has_torchs_gradients(rung, call):
     tensors, options = call
     ours, theirs = gradients(rung, tensors, options), gradients(F.conv2d, tensors, options)
     torch.testing.assert_close(ours, theirs)
+
+
+def block_by_block(call, many_channels):
+    """Let conv2d take one image at a time, as it does with images too large for the cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ops, "BLOCK", 1)
+        patch.setattr(ops, "MANY_CHANNELS", many_channels)
+        return call()
+
+
+winograd = pytest.mark.parametrize("many_channels", [10**9, 1], ids=["winograd-never", "winograd-always"])
+
+
+@st.composite
+def three_by_three_calls(draw):
+    """What Winograd's tiles are for, in sizes that leave half a tile, and several images."""
+    groups, height, width = draw(st.integers(1, 2)), draw(st.integers(3, 8)), draw(st.integers(3, 8))
+    c_in, c_out = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    X, K = draw(layouts(draw(st.integers(0, 3)), c_in, height, width)), draw(layouts(c_out, c_in // groups, 3, 3))
+    return (X, K, tensor(c_out)), {"padding": draw(int_or_pair(0, 2)), "groups": groups}
+
+
+@same_even
+@winograd
+@settings(max_examples=60, deadline=None)
+@given(call=st.one_of(conv_calls(), three_by_three_calls()))
+def test_large_images_equal_torch(many_channels, call):
+    ours = block_by_block(lambda: gradients(ops.conv2d, *call), many_channels)
+    torch.testing.assert_close(ours, gradients(F.conv2d, *call))
+
+
+@winograd
+def test_large_images_have_second_gradients(many_channels):
+    tensors = (tensor(2, 2, 4, 3).requires_grad_(), tensor(2, 2, 3, 3).requires_grad_())
+    for options in ({"padding": 1}, {"stride": (2, 1), "padding": (0, 1)}):
+        conv = functools.partial(ops.conv2d, **options)
+        assert block_by_block(lambda conv=conv: torch.autograd.gradgradcheck(conv, tensors), many_channels)
+
+
+def test_both_ways_to_large_images_are_taken(monkeypatch):
+    """The constants lead where they say, and float32 loses no more than torch's own."""
+    X, K = tensor(9, 32, 21, 33), tensor(32, 32, 3, 3)
+    ways = []
+    for name in ("_winograd", "_columns"):
+        way = getattr(ops, name)
+        monkeypatch.setattr(ops, name, lambda *a, way=way, name=name: ways.append(name) or way(*a))
+    for k in (K, K[:31]):
+        ways.clear()
+        exact = F.conv2d(X, k)
+        error = (ops.conv2d(X.float(), k.float()) - exact).abs().max()
+        assert error < 4 * (F.conv2d(X.float(), k.float()) - exact).abs().max()
+        assert set(ways) == {"_winograd" if len(k) == 32 else "_columns"}
 
 
 @pytest.mark.parametrize("rung", EXACT_RUNGS)
