@@ -22,7 +22,9 @@ SHEETS = (
     "08_conv_variants",
     "09_transposed_conv",
     "10_dynamic_conv",
+    "12_backward",
     "13_lenet",
+    "14_look_inside",
 )
 
 
