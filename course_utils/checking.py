@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from course_utils import plotting, progress, tasks
-from course_utils.judging import Verdict, judge
+from course_utils.judging import PRINTED, Verdict, judge
 from course_utils.plotting import Picture
 
 __all__ = ["Verdict", "check", "failing_case", "hint", "judge"]
@@ -96,7 +96,10 @@ class Report:
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         colour = "#009E73" if self.verdict.passed else "#D55E00" if self.verdict.written else "#767676"
-        paragraphs = "".join(f"<p>{_with_code(line)}</p>" for line in repr(self).splitlines())
+        said, _, printed = repr(self).partition(f"\n{PRINTED} ")
+        paragraphs = "".join(f"<p>{_with_code(line)}</p>" for line in said.splitlines())
+        if printed:  # its lines belong together
+            paragraphs += f"<p>{PRINTED}</p><pre>{html.escape(printed)}</pre>"
         drawing = picture(self.verdict)
         image = drawing._repr_mimebundle_()[0]["text/html"] if drawing else ""
         page = f'<div style="border-left: 5px solid {colour}; padding: 0 0.8em">{paragraphs}{image}</div>'

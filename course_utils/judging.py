@@ -19,6 +19,8 @@ from course_utils.tasks.task import PUBLIC_SEED, Misconception, Task
 SLACK = {torch.float16: (1e-2, 1e-2), torch.bfloat16: (2e-2, 2e-2), torch.float32: (1e-4, 1e-5)}
 FINE, NUMBERS = (1e-10, 1e-12), (1e-6, 1e-9)
 
+PRINTED = "Your code printed:"
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -112,7 +114,7 @@ def diagnose(task: Task, cases: tuple[Case, ...], seen: Sequence[Observation]) -
 
 
 def _printed(got: Observation) -> str:
-    return f"Your code printed: {got.printed.strip()}" if got.printed.strip() else ""
+    return f"{PRINTED} {got.printed.strip()}" if got.printed.strip() else ""
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -210,11 +212,16 @@ def compare(got, want, task: Task) -> Difference | None:
     if isinstance(want, dict):
         return _compare_dicts(got, want, task)
     if isinstance(want, tuple):
-        if not isinstance(got, tuple) or len(got) != len(want):
+        if not isinstance(got, tuple):
             return Difference(f"expected {_kind(want)}, got {_kind(got)}.")
+        short = all(isinstance(item, (bool, int, float, str)) for item in want)
+        if len(got) != len(want):
+            if short and task.kind != "predict":
+                return Difference(_unlike(got, want, task))
+            return Difference(f"{_short(got)[:100]} has {_values(got)}, must have {len(want)}.")
         places = (compare(g, w, task) for g, w in zip(got, want, strict=True))
         found = next((p for p in enumerate(places) if p[1]), None)
-        if found and all(isinstance(item, (bool, int, float, str)) for item in want):  # short: say it at once
+        if found and short:  # say it at once
             return Difference(_unlike(got, want, task))
         return replace(found[1], sentence=f"item {found[0]}: {found[1].sentence}") if found else None
     if _same_number(got, want, task) or (type(got) is type(want) and got == want):
@@ -250,7 +257,7 @@ def _compare_dicts(got, want: dict, task: Task) -> Difference | None:
 
 def _compare_tensors(got, want: Tensor, task: Task) -> Difference | None:
     if not isinstance(got, Tensor):
-        return Difference(f"expected {_kind(want)}, got {_kind(got)}.")
+        return Difference(f"expected {_kind(want)}, got {_kind(got)}.{_cure(got)}")
     if got.shape != want.shape:
         return Difference(f"the shape is {shape(got)}, must be {shape(want)}.")
     if got.dtype != want.dtype or got.device != want.device:
@@ -266,6 +273,15 @@ def _compare_tensors(got, want: Tensor, task: Task) -> Difference | None:
     if _short(want[index].item()) == _short(got[index].item()):
         values = f"expected {want[index].item()}, got {got[index].item()}."
     return Difference(f"{count}{place} {values}", want, got, index)
+
+
+def _cure(got) -> str:
+    """What helps where a tensor is wanted."""
+    if got is None:
+        return " Is a line with `return` missing?"
+    if isinstance(got, tuple):
+        return " Make one tensor of them, for example with `torch.stack`."
+    return " `torch.from_numpy(...)` makes a tensor of it." if got == Opaque("ndarray") else ""
 
 
 def _close(got: Tensor, want: Tensor, task: Task) -> Tensor:
@@ -365,12 +381,16 @@ def _kind(value) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of shape {shape(value)}"
     if isinstance(value, tuple):
-        return f"{len(value)} values"
+        return f"a tuple or list of {_values(value)}"
     if isinstance(value, dict):
         return f"a dict with {', '.join(map(repr, value)) or 'nothing in it'}"
     if isinstance(value, Opaque):
         return f"an object of type {value.type_name}"
     return "None" if value is None else f"{_short(value)} ({type(value).__name__})"
+
+
+def _values(items: tuple) -> str:
+    return f"{len(items)} value{'s' * (len(items) != 1)}"
 
 
 def _short(value) -> str:

@@ -306,7 +306,7 @@ def own_settings():
     finally:
         sys.setrecursionlimit = set_depth
         torch.set_default_dtype(dtype)
-        if on_cpu:
+        if on_cpu and torch.empty(0).device.type != "cpu":
             torch.set_default_device(None)
 
 

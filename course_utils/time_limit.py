@@ -81,7 +81,8 @@ def _raise_in(thread: threading.Thread, error: type | None) -> None:
 def _interrupt_main_thread() -> None:
     if hasattr(signal, "pthread_kill"):  # also ends a sleep; Windows has no such call, and there sleeps end anyway
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-    _thread.interrupt_main()  # also where the signal is blocked
+    else:
+        _thread.interrupt_main()
 
 
 def _is_below(frame, top) -> bool:

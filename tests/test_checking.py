@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils import checking, progress, tasks
+from course_utils import checking, judging, progress, tasks
 from course_utils.checking import check, failing_case, hint, judge
 from course_utils.judging import cases_of, compare, diagnose
 from course_utils.observing import Case, observe
@@ -48,7 +48,7 @@ ORDER = [
         "raised IndexError at line 2: `return X[100]`: index 100 is out of bounds",
     ),
     ("def corr2d(X, K):\n    X += 1\n    right(X, K)", "returned None. Is the line with `return` missing?"),
-    ("def corr2d(X, K):\n    X += 1\n    return X.tolist()", "expected a tensor of shape 2×2, got 3 values."),
+    ("def corr2d(X, K):\n    X += 1\n    return X.tolist()", "got a tuple or list of 3 values. Make one tensor"),
     ("def corr2d(X, K):\n    X += 1\n    return X.double()", "the shape is 3×3, must be 2×2."),
     ("def corr2d(X, K):\n    X += 1\n    return right(X, K).double()", "the dtype is float64, must be float32."),
     (
@@ -425,6 +425,30 @@ def test_a_report_is_a_card_in_a_notebook_and_text_elsewhere():
         'alt="Target beside yours: target output 2x2 [19 25; 37 43]; your output 2x2 [5 11; 23 29]; '
         in bundle["text/html"]
     )
+
+
+def test_what_was_printed_keeps_its_lines_in_the_card():
+    source = "def corr2d(X, K):\n    print('row 0')\n    print('<b>row</b> 1')\n    return X"
+    page = checking.Report(judge("corr2d", learner(source)))._repr_mimebundle_()[0]["text/html"]
+    assert "<p>Your code printed:</p><pre>row 0\n&lt;b&gt;row&lt;/b&gt; 1</pre>" in page
+
+
+ODD_VALUES = [float("nan"), float("inf"), -float("inf"), 1e38, 1e-38, 1 / 3]
+DTYPES = [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool]
+
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+def test_whatever_came_out_can_be_drawn(value):
+    page = checking.Report(judge("corr2d", lambda X, K: torch.full_like(right(X, K), value)))._repr_mimebundle_()[0]
+    assert "<img" in page["text/html"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_difference_in_any_dtype_can_be_drawn(dtype):
+    want, got = torch.eye(2).to(dtype), torch.zeros(2, 2).to(dtype)
+    difference = compare(got, want, tasks.find("corr2d"))
+    page = checking.Report(judging.Verdict(False, difference.sentence, difference=difference))._repr_mimebundle_()[0]
+    assert "<img" in page["text/html"]
 
 
 def test_what_a_learner_wrote_is_escaped_in_the_card():

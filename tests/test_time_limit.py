@@ -2,6 +2,7 @@
 """A call that takes too long ends, whatever it does about it; one that does not is left alone."""
 
 import _thread
+import contextlib
 import signal
 import sys
 import threading
@@ -109,8 +110,13 @@ def ignores_the_signal():
     forever()
 
 
+def until_it_is_ended():
+    with contextlib.suppress(SystemExit):
+        forever()
+
+
 def waits_for_a_thread():
-    thread = threading.Thread(target=forever, name="endless", daemon=True)
+    thread = threading.Thread(target=until_it_is_ended, name="endless", daemon=True)
     thread.start()
     thread.join()
 

@@ -100,6 +100,12 @@ MULTI_IN = Task(
             lambda X, K: multi_in(X.sum(0, keepdim=True), K.sum(0, keepdim=True)),
         ),
         Misconception(
+            "joined",
+            "The channels' answers lie below one another: `torch.cat` makes one tall table of them. They are added, "
+            "place by place.",
+            lambda X, K: torch.cat(list(each_alone(X, K))) if len(X) > 1 else multi_in(X, K),
+        ),
+        Misconception(
             "mean_for_sum",
             "You average over the channels. Their answers are added.",
             lambda X, K: each_alone(X, K).mean(0),

@@ -86,6 +86,30 @@ def returned_inside(X, K):
     return Y
 
 
+def ends_fixed(X, K):
+    h, w = K.shape
+    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
+    for i in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            Y[i, j] = (X[i:h, j:w] * K).sum()
+    return Y
+
+
+def answer_replaced(X, K):
+    h, w = K.shape
+    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
+    for i in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            Y = (X[i : i + h, j : j + w] * K).sum()
+    return Y
+
+
+def kernel_end_unused(X, K):
+    K = K.clone()
+    K[-1], K[:, -1] = 0, 0
+    return oracle(X, K)
+
+
 def matrix_product(X, K):
     return loops(X, K, lambda window, K: (window @ K).sum())
 
@@ -159,6 +183,24 @@ CORR2D = Task(
             "Square kernels work, others do not. Somewhere the kernel's height and width are exchanged: `K.shape` is "
             "(rows, columns).",
             sides_exchanged,
+        ),
+        Misconception(
+            "ends_fixed",
+            "Your windows begin at row i and column j, but they all end at the same place: `X[i:h, j:w]`. The end "
+            "moves along with the start: `X[i : i + h, j : j + w]`.",
+            ends_fixed,
+        ),
+        Misconception(
+            "answer_replaced",
+            "Inside the loops `Y = ...` replaces your whole table by one number. Put the number into its place: "
+            "`Y[i, j] = ...`.",
+            answer_replaced,
+        ),
+        Misconception(
+            "kernel_end_unused",
+            "The last row and the last column of the kernel are never used. `range(h)` ends at h - 1 by itself, so the "
+            "loops over the kernel need `range(h)` and `range(w)`.",
+            kernel_end_unused,
         ),
         Misconception(
             "matrix_product",

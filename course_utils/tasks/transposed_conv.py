@@ -105,6 +105,28 @@ def paper_too_long(X, K, stride=1, padding=0):
     return F.pad(oracle(X, K, stride), (-q, t - 1 - q, -p, s - 1 - p))
 
 
+def begin_of_another_stamp(X, K, stride=1, padding=0):
+    s, t = pair(stride)
+    p, q = pair(padding)
+    return F.pad(oracle(X, K, stride), (-q, t - q, -p, s - p))
+
+
+def paper_without_stride(X, K, stride=1, padding=0):
+    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
+    Y = X.new_zeros(X.shape[0] + h - 1, X.shape[1] + w - 1)
+    for i, j in product(*map(range, X.shape)):
+        Y[i * s : i * s + h, j * t : j * t + w] += X[i, j] * K
+    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+
+
+def loops_over_paper(X, K, stride=1, padding=0):
+    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
+    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
+    for i, j in product(*map(range, Y.shape)):
+        Y[i * s : i * s + h, j * t : j * t + w] += X[i, j] * K
+    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+
+
 def pads_the_picture(X, K, stride=1, padding=0):
     p, q = pair(padding)
     return oracle(F.pad(X, (q, q, p, p)), K, stride)
@@ -186,6 +208,24 @@ PAINT = Task(
             "Your paper has H * stride + h - 1 rows: with a stride above 1, that leaves rows and columns behind the "
             "last stamp. Where does the last stamp begin, and how long is it?",
             paper_too_long,
+        ),
+        Misconception(
+            "begin_of_another_stamp",
+            "Your paper has H * stride + h rows, as if one more stamp came behind the last. H stamps begin H - 1 steps "
+            "apart: (H - 1) * stride + h.",
+            begin_of_another_stamp,
+        ),
+        Misconception(
+            "paper_without_stride",
+            "Your paper is too small once the stride is above 1: its size does not know the stride. H stamps begin "
+            "H - 1 steps apart: (H - 1) * stride + h rows.",
+            paper_without_stride,
+        ),
+        Misconception(
+            "loops_over_paper",
+            "Your loops run over the paper, which is larger than the picture. Each pixel of X stamps once, so i and j "
+            "count X's rows and columns.",
+            loops_over_paper,
         ),
         Misconception(
             "pads_the_picture",

@@ -139,7 +139,7 @@ RIGHT = {
 
 # What passes weaker checkers: (task, wrong answer, words of the sentence)
 WRONG = [
-    ("conv_shapes", lambda: shapes(grouped_answer=(2, 12, 10)), "grouped_answer: expected"),
+    ("conv_shapes", lambda: shapes(grouped_answer=(2, 12, 10)), "has 3 values, must have 4."),
     ("conv_shapes", lambda: shapes(grouped_bytes="744"), "grouped_bytes: expected"),
     ("dilated_corr2d", lambda X, K, dilation=1: torch.zeros_like(by_slices(X, K, dilation)), "values are wrong"),
     ("dilated_corr2d", lambda X, K, dilation=1: by_slices(X, K, dilation).flip(0, 1), "values are wrong"),

@@ -86,7 +86,7 @@ RIGHT = {
 # What passes weaker checkers: (task, wrong answer, words of the sentence)
 WRONG = [
     ("stack_sizes", lambda: {"first": (32, 50), "second": (16, 25), "third": (7, 9)}, "'fourth' is missing"),
-    ("stack_sizes", lambda: {"first": 32, "second": 16, "third": 7, "fourth": 8}, "first: expected 2 values"),
+    ("stack_sizes", lambda: {"first": 32, "second": 16, "third": 7, "fourth": 8}, "tuple or list of 2 values, got 32"),
     ("corr2d_strided", lambda *a, **k: torch.zeros_like(by_einsum(*a, **k)), "values are wrong"),
     ("corr2d_strided", lambda X, K, stride, padding: by_einsum(X, K, stride, padding), "missing 1 required"),
     ("corr2d_strided", lambda *a, **k: by_einsum(*a, **k).flip(0, 1), "values are wrong"),  # the sum is right

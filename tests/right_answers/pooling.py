@@ -164,6 +164,6 @@ WRONG = [
     ("global_average", lambda X: global_by_reshape(X).T, "the shape is 2×1, must be 1×2"),
     ("global_average", lambda X: global_by_reshape(X).float(), "the dtype is float32, must be float64"),
     ("pooling_on_paper", lambda: {**PAPER, "layer": (8, 8, 11)}, "layer: (8, 8, 11) is not right"),
-    ("pooling_on_paper", lambda: {**PAPER, "gradient": [[0, 3, 0], [0, 0, 0]]}, "gradient: expected 3 values, got 2"),
+    ("pooling_on_paper", lambda: {**PAPER, "gradient": [[0, 3, 0], [0, 0, 0]]}, "has 2 values, must have 3."),
     ("pooling_on_paper", lambda: {**PAPER, "draw": [[0, 0], [0, 4]]}, "draw: item 0: (0, 0) is not right"),
 ]

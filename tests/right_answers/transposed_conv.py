@@ -167,8 +167,8 @@ WRONG = [
     ("mended_slide", lambda X, K, stride: mended_by_fold(X, K, stride).flip(0), "values are wrong"),
     ("mended_slide", lambda X, K, stride: mended_by_fold(X, K.T, stride), "values are wrong"),
     ("mended_slide", lambda X, K, stride: mended_by_fold(X.float(), K.float(), stride), "the dtype is float32"),
-    ("painted_shapes", lambda: {"doubled": 14}, "expected 2 values"),
+    ("painted_shapes", lambda: {"doubled": 14}, "expected a tuple or list of 2 values"),
     ("painted_shapes", lambda: {"doubled": (14, 14), "pairs": (8, 13)}, "pairs: (8, 13) is not right"),
-    ("painted_shapes", lambda: {"doubled": "14×14"}, "expected 2 values"),
-    ("stamp_counts", lambda: {"row": [1, 1, 2, 1, 2, 1, 1]}, "row: expected"),
+    ("painted_shapes", lambda: {"doubled": "14×14"}, "expected a tuple or list of 2 values"),
+    ("stamp_counts", lambda: {"row": [1, 1, 2, 1, 2, 1, 1]}, "has 7 values, must have 9."),
 ]
