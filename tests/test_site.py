@@ -172,6 +172,12 @@ def test_every_picture_says_what_it_shows(site):
     assert [(name, str(tag)[:80]) for name, tag in pictures if not tag.get("alt", "").strip()] == []
 
 
+def test_every_column_of_a_table_has_a_name(site):
+    heads = [(path.name, head) for path, page in pages(site).items() for head in page.select("article th")]
+    assert len(heads) > 50
+    assert [name for name, head in heads if not head.get_text().strip()] == []
+
+
 def test_search_knows_dilation(site):
     text = (site / "searchindex.js").read_text(encoding="utf-8")
     index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-PAGES = ("index", "notebooks/01_corr2d", "exercises/01_corr2d")
+PAGES = ("index", "notebooks/03_padding_stride", "exercises/03_padding_stride")
 LESSON = "notebooks/01_corr2d.html"
 READY = "async () => { await (window.MathJax?.startup?.promise); await document.fonts.ready }"
 UNFOLD = "document.querySelectorAll('details').forEach(fold => { fold.open = true })"
@@ -49,6 +49,16 @@ def test_axe_finds_nothing_wrong(page, site_url, axe, name, scheme):
     assert page.locator("html").get_attribute("data-theme") == scheme
     page.evaluate(UNFOLD)  # axe does not look at what is folded
     assert axe(page) == []
+
+
+def test_a_formula_wider_than_the_screen_is_reached_by_keyboard(page, site_url):
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, f"{site_url}notebooks/03_padding_stride.html")
+    wide = page.locator('div.math mjx-container[tabindex="0"]').filter(has_text="replicate").first
+    wide.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+    assert wide.evaluate("formula => formula.scrollLeft") > 0
 
 
 def test_axe_would_find_what_is_wrong(page, site_url, axe):
