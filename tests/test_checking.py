@@ -1,5 +1,6 @@
 """check and judge: whatever a learner writes, the answer is a sentence, and the sheet goes on."""
 
+import contextlib
 import sys
 import time
 import types
@@ -375,6 +376,40 @@ def test_torchs_random_numbers_are_left_as_they_were():
     torch.manual_seed(7)
     judge("corr2d", lambda X, K: torch.rand(2, 2))
     assert torch.equal(torch.rand(2), expected)
+
+
+@contextlib.contextmanager
+def default_dtype():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@contextlib.contextmanager
+def default_device():
+    torch.set_default_device("meta")
+    try:
+        yield
+    finally:
+        torch.set_default_device(None)
+
+
+SETTINGS = [default_dtype, default_device, torch.no_grad, torch.inference_mode, lambda: torch.device("meta")]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_what_was_set_in_the_notebook_before_changes_no_verdict_and_stays(setting):
+    judging.cases_of.cache_clear()
+    judging._shown.cache_clear()
+    with setting():
+        before = torch.empty(0), torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        assert judge("corr2d", right).passed
+        assert judge("corr2d", lambda X, K: right(X, K.flip(0, 1))).misconception == "flipped"
+        after = torch.empty(0), torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+    assert before[1:] == after[1:]
+    assert (before[0].dtype, before[0].device) == (after[0].dtype, after[0].device)
 
 
 def test_inputs_that_a_learner_changes_do_not_reach_the_next_case_or_the_oracle():
