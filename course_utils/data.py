@@ -1,8 +1,8 @@
 """Datasets as whole tensors: no loader objects, no worker processes, just ``(X, y)``.
 
-Images are float32 ``(N, 1, 28, 28)`` in 0..1, labels int64 ``(N,)``. ``digits`` needs no download.
-``fashion_mnist`` and ``mnist`` are read by torchvision from the usual files. ``photo`` gives scikit-learn's two
-sample pictures.
+Images are float32 ``(N, 1, 28, 28)`` in 0..1 (or the files' bytes, on demand), labels int64 ``(N,)``. ``digits``
+needs no download. ``fashion_mnist`` and ``mnist`` are read by torchvision from the usual files. ``photo`` gives
+scikit-learn's two sample pictures.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ UNREADABLE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeErr
 class Dataset(NamedTuple):
     """Images and labels for training, images and labels for testing, and the names of the classes.
 
-    train, test: a pair ``(X, y)``; X float32 ``(N, 1, 28, 28)`` in 0..1, y int64 ``(N,)``.
+    train, test: a pair ``(X, y)``; X float32 ``(N, 1, 28, 28)`` in 0..1 or uint8 in 0..255, y int64 ``(N,)``.
     classes: ``classes[y[i]]`` is the name of image i.
     """
 
@@ -43,7 +43,7 @@ class Dataset(NamedTuple):
     classes: tuple[str, ...]
 
 
-def load(name="digits", *, root=None, device=None, download=False):
+def load(name="digits", *, root=None, device=None, download=False, dtype=torch.float32):
     """The dataset called ``name``, as whole tensors on ``device``.
 
     ``"digits"``: 1,797 handwritten digits of 8x8 pixels, 1,437 to train and 360 to test, that come with scikit-learn
@@ -56,21 +56,26 @@ def load(name="digits", *, root=None, device=None, download=False):
         root: a folder; by default the environment variable ``COURSE_DATA``, or else the folder ``data`` beside
             ``course_utils`` (which d2l's notebooks call ``../data``).
         download: True fetches missing files into ``root``, with a progress bar.
+    dtype: of the images; ``torch.uint8`` leaves the bytes of the files as they are, a quarter of the memory, for
+        `training.fit` to turn into numbers 0..1 batch by batch. The digits are no bytes: between their pixels lie more.
 
-    Raises ValueError for an unknown name or files that cannot be read, FileNotFoundError when files are missing and
-    ``download`` is False, ConnectionError when the download fails.
+    Raises ValueError for an unknown name, another dtype or files that cannot be read, FileNotFoundError when files are
+    missing and ``download`` is False, ConnectionError when the download fails.
 
     >>> digits = load()
     >>> digits.train[0].shape, digits.test[0].shape, digits.classes[7]
     (torch.Size([1437, 1, 28, 28]), torch.Size([360, 1, 28, 28]), '7')
     """
+    if dtype not in (torch.float32, torch.uint8) or (name == "digits" and dtype != torch.float32):
+        choice = "torch.float32" if name == "digits" else "torch.float32 or torch.uint8"
+        raise ValueError(f"dtype must be {choice} for {name!r}, not {dtype!r}")
     if name == "digits":
         train, test, classes = _digits()
     elif name in NAMES:
         train, test, classes = _idx(name, Path(root or default_root()).expanduser(), download)
     else:
         raise ValueError(f"name must be one of {', '.join(NAMES)}, not {name!r}")
-    return Dataset(_to_float(*train, device), _to_float(*test, device), tuple(classes))
+    return Dataset(_prepare(*train, device, dtype), _prepare(*test, device, dtype), tuple(classes))
 
 
 def default_root():
@@ -230,9 +235,10 @@ def _download(name, source, root):
         ) from error
 
 
-def _to_float(X, y, device):
+def _prepare(X, y, device, dtype):
     """Move first, then convert: bytes travel faster than floats."""
     X, y = X.to(device), y.to(device)
     if X.dtype == torch.uint8:
-        X = X[:, None].float() / 255
+        X = X[:, None]
+        X = X if dtype == torch.uint8 else X.float() / 255
     return X, y.long()

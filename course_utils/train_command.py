@@ -36,6 +36,10 @@ def add_options(parser):
     add("--label-smoothing", type=float, default=0.1, help="0 to below 1 (%(default)s)")
     add("--augment", action=argparse.BooleanOptionalAction, default=True, help="turn, zoom and shift a little (yes)")
     add("--seed", type=int, default=0, help="of weights, order and augmentation (%(default)s)")
+    add("--fuse", action=argparse.BooleanOptionalAction, default=True, help="convolve and pool in one, faster (yes)")
+    add("--amp", action="store_true", help="multiply in bfloat16: for a GPU, or a CPU that has it")
+    add("--compile", action="store_true", help="let torch.compile write the code of each layer anew")
+    add("--channels-last", action="store_true", help="keep the channels of a pixel side by side: for a GPU with --amp")
     add("--device", help="cpu, cuda, cuda:1, ... (cuda if there is one)")
     add("--checkpoint", metavar="FILE", help="keep the training in this file")
     add("--resume", action="store_true", help="go on from the checkpoint; without, an existing one is refused")
@@ -51,6 +55,7 @@ def run(options) -> int:
         try:
             from course_utils import training
 
+            training.keep_freed_memory()
             store, rank, count = training.meet()
             _train(options, store, rank, count)
             return 0
@@ -113,7 +118,8 @@ def _train(options, store, rank, count):
                 model_class(num_classes=len(dataset.classes)), dataset, epochs=options.epochs,
                 batch_size=options.batch_size, lr=options.lr, optimizer=options.optimizer, schedule=options.schedule,
                 label_smoothing=options.label_smoothing, augment=training.random_affine if options.augment else None,
-                device=device, seed=options.seed, checkpoint=options.checkpoint, checkpoint_every=options.save_every,
+                device=device, seed=options.seed, fuse=options.fuse, amp=options.amp, compile=options.compile,
+                channels_last=options.channels_last, checkpoint=options.checkpoint, checkpoint_every=options.save_every,
                 callback=None if sys.stderr.isatty() else _line(options.epochs), progress=sys.stderr.isatty(),
             )  # fmt: skip
         if workers.is_first:
@@ -152,6 +158,8 @@ def _device(name, count):
 
 
 def _load(options, workers):
+    import torch
+
     from course_utils import data
 
     name, folder = options.data, Path(options.data)
@@ -161,8 +169,9 @@ def _load(options, workers):
         workers.largest(0)  # wait until the first process has downloaded
     try:
         if name in data.NAMES:
-            return data.load(name, download=options.download)
-        return data.load("mnist", root=folder)
+            dtype = torch.float32 if name == "digits" else torch.uint8
+            return data.load(name, download=options.download, dtype=dtype)
+        return data.load("mnist", root=folder, dtype=torch.uint8)
     except FileNotFoundError as error:
         if name in data.NAMES:
             raise ValueError(f"--data {name}: its files are not in {data.default_root()}; add --download") from error

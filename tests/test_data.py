@@ -58,6 +58,27 @@ def assert_same(dataset, tensors):
         assert torch.equal(y, labels)
 
 
+def test_bytes_are_a_quarter_and_the_same_numbers(tmp_path, idx):
+    files, tensors = idx
+    write(tmp_path, files, packed=())
+    dataset = data.load("mnist", root=tmp_path, dtype=torch.uint8)
+    for (X, y), (images, labels) in zip((dataset.train, dataset.test), tensors, strict=True):
+        assert X.dtype == torch.uint8
+        assert torch.equal(X, images[:, None])
+        assert torch.equal(y, labels)
+    floats = data.load("mnist", root=tmp_path)
+    assert torch.equal(dataset.train[0].float() / 255, floats.train[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "choice"),
+    [("digits", torch.uint8, "torch.float32 for 'digits'"), ("mnist", torch.int64, "torch.float32 or torch.uint8")],
+)
+def test_other_types_are_refused(name, dtype, choice):
+    with pytest.raises(ValueError, match=f"dtype must be {choice}.*, not {dtype}"):
+        data.load(name, dtype=dtype)
+
+
 def test_digits_are_whole_and_split_as_ever():
     digits = data.load("digits")
     (X, y), (X_test, y_test) = digits.train, digits.test

@@ -59,7 +59,7 @@ def test_the_defaults_are_fit_with_the_modern_recipe(tmp_path, folder, capsys):
     model = lenet.ModernLeNet()
     history = training.fit(
         model, data.load("mnist", root=folder), epochs=10, label_smoothing=0.1, augment=training.random_affine,
-        progress=False,
+        fuse=True, progress=False,
     )  # fmt: skip
     assert equal(weights(path), model.state_dict())
     assert lines[-1] == f"test accuracy {history.test_accuracy[-1]:.2%} after 10 epochs"
@@ -71,6 +71,7 @@ def test_every_option_reaches_fit(monkeypatch, folder, capsys):
     monkeypatch.setattr(training, "fit", lambda model, data, **settings: calls.append((model, settings)))
     words = ["--model", "lenet", "--epochs", "3", "--batch-size", "5", "--lr", "0.9", "--optimizer", "sgd"]
     words += ["--schedule", "constant", "--label-smoothing", "0", "--no-augment", "--seed", "7", "--device", "cpu"]
+    words += ["--no-fuse", "--amp", "--compile", "--channels-last"]
     words += ["--checkpoint", "nowhere.pt", "--save-every", "5", "--data", str(folder)]
     with pytest.raises(AttributeError):  # this fit returns no history
         main(["train", *words])
@@ -80,7 +81,7 @@ def test_every_option_reaches_fit(monkeypatch, folder, capsys):
     assert settings == {
         "epochs": 3, "batch_size": 5, "lr": 0.9, "optimizer": "sgd", "schedule": "constant", "label_smoothing": 0.0,
         "augment": None, "device": torch.device("cpu"), "seed": 7, "checkpoint": "nowhere.pt", "checkpoint_every": 5.0,
-        "progress": False,
+        "progress": False, "fuse": False, "amp": True, "compile": True, "channels_last": True,
     }  # fmt: skip
 
 

@@ -599,7 +599,7 @@ X4, Y4 = torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])
     [((X4[:0], Y4[:0]), ValueError, "at least 1"), ((X4, Y4[:3]), ValueError, "and \\(3,\\)"),
      ((X4, Y4 + 1), ValueError, "must be 0..2, one per model output, not 1..3"),
      ((X4, Y4 - 1), ValueError, "not -1..1"), ((X4,), TypeError, "pair of tensors"),
-     ((X4, Y4.float()), TypeError, "int64 labels"), (((X4 * 255).byte(), Y4), TypeError, "float images"),
+     ((X4, Y4.float()), TypeError, "int64 labels"), (((X4 * 255).int(), Y4), TypeError, "float or uint8 images"),
      ((X4[..., :7], Y4), ValueError, "cannot take images of shape \\(1, 8, 7\\)"),
      ((X4.tolist(), Y4), TypeError, "pair of tensors"), (X4, TypeError, "pair of tensors")],
 )  # fmt: skip

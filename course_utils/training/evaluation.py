@@ -9,6 +9,8 @@ import torch
 def predict(model, X, batch_size=1000):
     """Scores ``(N, classes)`` of the images X, in eval mode; afterwards every layer is in its old mode again.
 
+    X: float, or uint8, which becomes float 0..1 batch by batch
+
     >>> predict(torch.nn.Dropout(0.5), torch.ones(2, 3))
     tensor([[1., 1., 1.],
             [1., 1., 1.]])
@@ -16,7 +18,7 @@ def predict(model, X, batch_size=1000):
     modes = {layer: layer.training for layer in model.modules()}
     model.eval()
     try:
-        return torch.cat([model(images.to(device_of(model))) for images in X.split(batch_size)])
+        return torch.cat([model(as_float(images.to(device_of(model)))) for images in X.split(batch_size)])
     finally:
         for layer, mode in modes.items():
             layer.training = mode
@@ -55,13 +57,22 @@ def device_of(model):
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
+def as_float(X):
+    """Bytes 0..255 as float32 0..1; what is float already, as it is.
+
+    >>> as_float(torch.tensor([0, 51, 255], dtype=torch.uint8))
+    tensor([0.0000, 0.2000, 1.0000])
+    """
+    return X.float() / 255 if X.dtype == torch.uint8 else X
+
+
 def check_pair(pair, name):
-    """``pair`` itself, if it is float images and as many int64 labels, at least one."""
+    """``pair`` itself, if it is float or uint8 images and as many int64 labels, at least one."""
     if not (isinstance(pair, (tuple, list)) and [isinstance(part, torch.Tensor) for part in pair] == [True, True]):
         raise TypeError(f"{name} must be a pair of tensors (X, y), not {type(pair).__name__}")
     X, y = pair
-    if not X.is_floating_point() or y.dtype != torch.int64:
-        raise TypeError(f"{name} must be float images and int64 labels, not {X.dtype} and {y.dtype}")
+    if not (X.is_floating_point() or X.dtype == torch.uint8) or y.dtype != torch.int64:
+        raise TypeError(f"{name} must be float or uint8 images and int64 labels, not {X.dtype} and {y.dtype}")
     if X.dim() < 2 or y.dim() != 1 or len(X) != len(y) or len(y) == 0:
         shapes = f"{tuple(X.shape)} and {tuple(y.shape)}"
         raise ValueError(f"{name} must be images (N, ...) and labels (N,) with N at least 1, not {shapes}")

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from course_utils.training.checks import check_batches, check_settings, pair_for
-from course_utils.training.evaluation import device_of, predict
+from course_utils.training.engine import Engine
+from course_utils.training.evaluation import as_float, device_of, predict
 from course_utils.training.interruption import DelayedSignals, Keeper
 from course_utils.training.run import Run
 
@@ -20,18 +21,25 @@ OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 def fit(
     model, data, *, epochs, batch_size=64, lr=0.01, optimizer="adamw", schedule="onecycle", label_smoothing=0.0,
-    augment=None, device=None, seed=0, checkpoint=None, checkpoint_every=60.0, callback=None, progress=True,
+    augment=None, device=None, seed=0, fuse=False, amp=False, compile=False, channels_last=False,
+    checkpoint=None, checkpoint_every=60.0, callback=None, progress=True,
 ):  # fmt: skip
     """Train ``model`` on ``data.train``, test it on ``data.test`` after every epoch; returns the `History`.
 
     Args:
-        data: a `course_utils.data.Dataset`: X float ``(N, ...)``, y int64 ``(N,)``
+        data: a `course_utils.data.Dataset`: X float ``(N, ...)``, or uint8, which becomes float 0..1 batch by batch;
+        y int64 ``(N,)``
         lr: learning rate; with ``schedule="onecycle"`` (Smith and Topin 2018) its peak
         optimizer: ``"adamw"``, ``"sgd"`` (plain, no momentum) or a callable ``(parameters, lr=lr) -> optimizer``
         augment: a callable ``(X, generator) -> X`` for every training batch, for instance `random_affine`
         device: where to train, by default where the model is; the model stays there, in eval mode
         seed: of order, augmentation and dropout; the initial weights come with the model. On a CPU the same seed
             gives the same numbers, bit for bit. torch's global random state is left as it was
+    fuse: True computes convolution and pooling in one, see `course_utils.fused`: equal up to rounding, and faster
+    amp: True lets torch choose bfloat16 for matrix products and convolutions; weights and steps stay float32
+    compile: True hands the network to ``torch.compile``; a string is its ``mode``, for instance
+        ``"reduce-overhead"``, which on a GPU starts all kernels of a step at once (CUDA graphs)
+    channels_last: True keeps weights and images with the channels of a pixel side by side; the model stays so
         checkpoint: a file, written before the first epoch, after each one, within an epoch every ``checkpoint_every``
             seconds, and before Ctrl-C or SIGTERM takes effect. If it exists, training goes on from there, and ends with
             the very weights of a run that was never interrupted
@@ -51,6 +59,7 @@ def fit(
     1.0
     """
     check_settings(epochs, batch_size, lr, schedule, label_smoothing, augment, checkpoint_every)
+    engine = Engine(fuse, amp, compile, channels_last)
     lr = float(lr)  # numpy's floats do not go into a checkpoint
     model.to(device_of(model) if device is None else device)
     X, y = pair_for(model, data, "train")
@@ -58,16 +67,18 @@ def fit(
     optimizer = _make_optimizer(optimizer, model, lr)
     settings = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "schedule": schedule, "seed": seed,
-        "label_smoothing": label_smoothing, "augment": _describe(augment),
+        "label_smoothing": label_smoothing, "augment": _describe(augment), **vars(engine),
         "optimizer": f"{type(optimizer).__name__} {optimizer.defaults}",
         "model": f"{type(model).__name__}, layout {zlib.crc32(str(model).encode()):08x}",
         "data": f"{len(X)} images, labels {zlib.crc32(y.cpu().numpy().tobytes()):08x}",
     }  # fmt: skip
     scheduler = _make_scheduler(schedule, optimizer, lr, steps=epochs * math.ceil(len(X) / batch_size))
-    run = Run(model, optimizer, scheduler, torch.Generator().manual_seed(seed), augment, settings)
+    run = Run(model, engine, optimizer, scheduler, torch.Generator().manual_seed(seed), augment, settings)
     check_batches(len(X), batch_size, run.workers.count)
+    if compile and run.workers.count > 1:
+        raise ValueError(f"compile must be False with several processes, not {compile!r}")
     signals = DelayedSignals(active=checkpoint is not None, patient=run.workers.count > 1)
-    with _private_rng(X.device, seed), run.workers.in_touch(), signals:
+    with _private_rng(X.device, seed), run.workers.in_touch(), engine.in_words(), signals:
         keeper = Keeper(run, checkpoint, checkpoint_every, signals)
         keeper.resume_or_save()
         _run_epochs(run, X, y, test, keeper, callback, progress)
@@ -104,15 +115,17 @@ def train_epoch(run, X, y, test, advance):
     epoch = run.begin_epoch(len(X))
     start = time.perf_counter() - epoch.seconds
     run.model.train()
+    run.network.train()
     for batch in epoch.order.split(settings["batch_size"])[len(epoch.losses) :]:
-        images, labels = X[batch], y[batch]
+        images, labels = as_float(X[batch]), y[batch]
         if run.augment is not None:
             images = run.augment(images, run.generator)
         mine = workers.share(len(batch))  # all of the batch, unless several processes train together
         images, labels = images[mine], labels[mine]
-        scores = run.forward(images)
-        loss = F.cross_entropy(scores, labels, label_smoothing=settings["label_smoothing"])
         optimizer.zero_grad()
+        with run.engine.precision(X.device):
+            scores = run.forward(images)
+            loss = F.cross_entropy(scores, labels, label_smoothing=settings["label_smoothing"])
         (loss * (len(labels) * workers.count / len(batch))).backward()  # DDP averages over processes, we over images
         optimizer.step()
         run.scheduler.step()
@@ -134,7 +147,8 @@ def train_epoch(run, X, y, test, advance):
 def _accuracy(run, X, y):
     """The share of right answers, 0..1; every process looks at its own part of the images."""
     mine = run.workers.share(len(y))
-    right = (predict(run.model, X[mine]).argmax(1) == y[mine]).sum()
+    with run.engine.precision(X.device):
+        right = (predict(run.network, X[mine]).argmax(1) == y[mine]).sum()
     return int(run.workers.sum(right)) / len(y)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from course_utils.training.checkpoint import load_checkpoint, save_checkpoint
+from course_utils.training.engine import Engine
 from course_utils.training.evaluation import device_of
 from course_utils.training.history import History
 from course_utils.training.workers import Workers
@@ -35,6 +36,7 @@ class Run:
     """A training: what changes while `fit` works, and must survive an interruption."""
 
     model: torch.nn.Module
+    engine: Engine
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     generator: torch.Generator
@@ -45,7 +47,8 @@ class Run:
     workers: Workers = field(default_factory=Workers)
 
     def __post_init__(self):
-        self.forward = self.workers.replicate(self.model)
+        self.network = self.engine.prepare(self.model)  # with the Parameters of the model
+        self.forward = self.workers.replicate(self.network)
 
     def begin_epoch(self, images):
         """A new order of the images, unless the epoch has begun before an interruption."""

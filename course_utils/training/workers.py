@@ -119,6 +119,7 @@ def _normalize(layer, X):
     if not layer.training:
         return type(layer).forward(layer, X)
     axes, per_channel = [axis for axis in range(X.dim()) if axis != 1], [-1] + [1] * (X.dim() - 2)
+    kind, X = X.dtype, X.float() if X.dtype == torch.bfloat16 else X  # sums need all digits
     sums = _SumOfAll.apply(torch.cat([X.sum(axes), X.new_tensor([X.numel() / X.shape[1]])]))
     mean, count = sums[:-1] / sums[-1], sums[-1].detach()
     centred = X - mean.view(per_channel)
@@ -129,7 +130,8 @@ def _normalize(layer, X):
         layer.running_mean.lerp_(mean.detach(), rate)
         layer.running_var.lerp_(variance.detach() * count / (count - 1), rate)
     normal = centred * (variance + layer.eps).rsqrt().view(per_channel)
-    return normal * layer.weight.view(per_channel) + layer.bias.view(per_channel) if layer.affine else normal
+    normal = normal * layer.weight.view(per_channel) + layer.bias.view(per_channel) if layer.affine else normal
+    return normal.to(kind)
 
 
 def meet():
