@@ -24,7 +24,7 @@ from course_utils import tasks
 from course_utils.__main__ import main
 from course_utils.grading import batch, marking, page, reports, sandbox
 from course_utils.grading.batch import Batch, Refused
-from course_utils.grading.forbidden import CONVOLUTIONS, FORBIDDEN, Source, forbidden_in
+from course_utils.grading.forbidden import CONVOLUTIONS, FORBIDDEN, Source, forbidden_in, search
 from course_utils.grading.marking import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
 from course_utils.grading.reports import Entry
 from course_utils.grading.submissions import MOST_BYTES, Submission, Unreadable, cells_of, collect
@@ -279,6 +279,20 @@ def test_a_forbidden_call_is_found_with_its_line(source, found):
     assert Source([START, source]).uses("f", CONVOLUTIONS | {"ops.*"}) == found
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        " " * 290_000 + "x",
+        "if 1:\n    " + " ".join(f"a{n} = 1;" for n in range(15_000)) + "\n    f = F.conv2d",
+        "\n".join(["f = x" + ".x" * 900] * 30),
+    ],
+    ids=["spaces", "one_statement_with_many_names", "long_names"],
+)
+@pytest.mark.timeout(100)  # a second or two; with a search that looks at all names once for each of them, an hour
+def test_a_search_ends_whatever_the_source(source):
+    assert set(search([source], {name: ["conv2d"] for name in "fgh"})) <= {"f"}
+
+
 def test_an_argument_can_be_forbidden():
     assert Source(["f = lambda X: F.conv2d(X, groups=2)"]).uses("f", frozenset({"groups="})) == [
         "groups= (code cell 1, line 1)"
@@ -325,6 +339,9 @@ class BenchWorker:
 
     def __init__(self, cells, answers):
         self.cells, self.answers, self.names = cells, answers, {"check": lambda *_: None}
+
+    def search(self, forbidden):
+        return search(self.cells, forbidden)
 
     def run(self):
         outcomes = []
@@ -469,6 +486,51 @@ def test_what_cannot_be_compared_is_flagged(broken, monkeypatch):
     mark = marked(answers={"corr2d": broken})
     assert mark.points == 0
     assert "corr2d: comparing the answer raised IndexError" in mark.flags
+
+
+@pytest.mark.parametrize("size", [(700, 700), (1 << 40, 0)])
+def test_an_answer_too_large_to_compute_with_is_not_judged(size):
+    """Of two matrices like these the judge would compute a cross-correlation for hours."""
+    large = torch.zeros(size)
+    mark = marked(answers={"breaks_corr2d": lambda cases: [Observation((torch.ones(1400, 1400), large))]})
+    assert mark.points == 9
+    assert mark.flags == ("breaks_corr2d: comparing the answer raised OverflowError",)
+    assert "too large" in by_id(mark)["breaks_corr2d"].message
+
+
+def test_a_judge_that_takes_too_long_is_stopped(monkeypatch):
+    def ponder(*_):
+        while True:
+            time.sleep(0.01)
+
+    monkeypatch.setattr(marking, "diagnose", ponder)
+    monkeypatch.setattr(marking, "JUDGING", 0.05)
+    mark = marked()
+    assert mark.points == 0
+    assert "corr2d: comparing the answer raised TimeUp" in mark.flags
+
+
+def test_what_cannot_be_searched_is_flagged(monkeypatch):
+    monkeypatch.setattr(BenchWorker, "search", lambda *_: None)
+    mark = marked()
+    assert (mark.points, mark.flags) == (10, (marking.NOT_SEARCHED,))
+
+
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [
+        ("it ended itself with exit status 83.", "it ended itself."),
+        ("it was ended by SIGUSR2.", "it was ended."),
+        ("its reply was not readable: 1000252 bytes are announced, 0 are there.", "its reply was not readable."),
+        ("its reply was not readable: a tensor of shape (7, 3) does not fit.", "its reply was not readable."),
+        ("it was ended by SIGSEGV (memory that is not its own was touched).", None),
+        ("it was stopped: it was still running after its time.", None),
+    ],
+)
+def test_the_end_of_a_process_carries_no_number_to_the_page(ended, told, monkeypatch):
+    monkeypatch.setattr(BenchWorker, "ended", ended)
+    message = by_id(marked(answers={"corr2d": failing(Failure("WorkerEnded", ended))}))["corr2d"].message
+    assert message == f"While this task was graded, the process ended: {told or ended}"
 
 
 def test_addresses_in_memory_do_not_reach_the_page():

@@ -433,6 +433,102 @@ FORGERS = [
         says="nested",
     ),
     Submission(
+        "replies_in_another_order",
+        first="""
+        from course_utils.grading import protocol
+        send, waiting = protocol.Channel.send, []
+        def swapped(self, *frame):
+            waiting.append(frame)
+            if len(waiting) > 1: send(self, *waiting.pop(0))
+            else: send(self, *frame)
+        protocol.Channel.send = swapped
+        """,
+        lost=TASKS,
+        says="another question",
+    ),
+    Submission(
+        "answers_later_from_a_thread",
+        corr2d="""
+        import sys, threading
+        def corr2d(X, K):
+            frame = sys._getframe()
+            while frame and "channel" not in frame.f_locals:
+                frame = frame.f_back
+            inner = dict(frame.f_locals)
+            again = lambda: inner["channel"].send(inner["kind"], inner["token"], (ops.corr2d(X, K), None, (), {}, None))
+            threading.Timer(0.2, again).start()
+            import time; time.sleep(0.4)
+            return X
+        """,
+    ),
+    Submission(
+        "sends_descriptors",
+        corr2d="""
+        import os, socket, sys
+        def corr2d(X, K):
+            frame = sys._getframe()
+            while frame and "channel" not in frame.f_locals:
+                frame = frame.f_back
+            handles = [os.open("/dev/zero", os.O_RDONLY) for _ in range(50)]
+            socket.send_fds(frame.f_locals["channel"].connection, [b"x"], handles)
+            return X
+        """,
+        says="does not begin as a frame",
+    ),
+    Submission(
+        "floods_the_judge",
+        corr2d="""
+        import sys
+        def corr2d(X, K):
+            frame = sys._getframe()
+            while frame and "channel" not in frame.f_locals:
+                frame = frame.f_back
+            frame.f_locals["channel"].connection.settimeout(None)
+            while True: frame.f_locals["channel"].connection.send(bytes(1 << 20))
+        """,
+        says="does not begin as a frame",
+    ),
+    Submission(
+        "wrong_gradients",
+        corr2d="""
+        class Right(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, X, K):
+                ctx.shapes = X.shape, K.shape
+                return ops.corr2d(X, K)
+            @staticmethod
+            def backward(ctx, grad):
+                return tuple(torch.full(shape, float("nan")) for shape in ctx.shapes)
+        def corr2d(X, K):
+            return Right.apply(X, K)
+        """,
+        says="gradient for X is wrong",
+    ),
+    Submission(
+        "class_that_is_a_module_to_all_who_ask",
+        last="""
+        class Yes(type(nn.Module)):
+            def __subclasscheck__(cls, other): return True
+            def __instancecheck__(cls, other): return True
+        class Conv2D(nn.Module, metaclass=Yes):
+            def __init__(self, *a, **k): super().__init__()
+            def __call__(self, X): return X
+            def named_parameters(self): return iter([("weight", nn.Parameter(torch.zeros(1, 2)))] * 3)
+        """,
+        lost=("Conv2D",),
+    ),
+    Submission(
+        "hides_that_it_changed_its_inputs",
+        corr2d="""
+        from course_utils import observing
+        observing._unchanged = lambda *a: True
+        def corr2d(X, K):
+            X.detach().zero_()
+            return ops.corr2d(X, K)
+        """,
+        says="wrong",
+    ),
+    Submission(
         "closes_every_descriptor", corr2d="import os\ndef corr2d(X, K):\n    os.closerange(0, 256)\n    return X"
     ),
     Submission(
@@ -570,6 +666,20 @@ BREAKERS = [
             return ops.corr2d(X, K)
         """,
         says="OSError",
+    ),
+    Submission("opens_files_without_end", first="import os\nkept = []\nwhile True: kept.append(os.pipe())", lost=()),
+    Submission(
+        "waits_for_nobody", corr2d="import os\ndef corr2d(X, K):\n    return os.read(os.pipe()[0], 1)", says="5 s"
+    ),
+    Submission(
+        "locks_the_libraries",
+        first="""
+        import fcntl, glob, os
+        for path in glob.glob(os.path.dirname(torch.__file__) + "/*.py"):
+            file = os.open(path, os.O_RDONLY)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        """,
+        lost=(),
     ),
     Submission(
         "fills_the_disk_in_a_cell", first="file = open('big', 'wb')\nwhile True: file.write(bytes(1 << 20))", lost=()

@@ -9,12 +9,13 @@ import time
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from course_utils.grading import protocol
+from course_utils.grading import protocol, workshop
 from course_utils.grading.protocol import Channel, Gone, TooLate, Unreadable, decode, encode
-from course_utils.observing import Failure, Observation, Opaque
+from course_utils.grading.workshop import Limits, Worker
+from course_utils.observing import Case, Failure, Observation, Opaque
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 leaves = st.one_of(
@@ -332,3 +333,100 @@ def test_a_reader_that_is_gone(ends):
     other.close()
     with pytest.raises(Gone):
         judge.send(1, 1, torch.zeros(10**6), soon())
+
+
+# ---------------------------------------------------------------------------------------------------------
+# A worker that follows a script instead of the rules
+# ---------------------------------------------------------------------------------------------------------
+
+
+def honest(kind, token, number, sent) -> list[bytes]:
+    return [protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, len(body := answer(number))) + body]
+
+
+def answer(number: int) -> bytes:
+    return encode((number, None, (), {}, None))
+
+
+# What may come instead of the answer to case `number`; `sent` are the frames of the cases before. None closes.
+LIES = {
+    "truncated": lambda kind, token, number, sent: [honest(kind, token, number, sent)[0][:-3], None],
+    "oversized": lambda kind, token, number, sent: [protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 2**32 - 1)],
+    "nested": lambda kind, token, number, sent: [
+        protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 5 * 200 + 1) + b"t\0\0\0\1" * 200 + b"N"
+    ],
+    "no_observation": lambda kind, token, number, sent: [
+        protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 1) + b"T"
+    ],
+    "an_earlier_one": lambda kind, token, number, sent: sent[-1:] or [b"nothing was sent before"],
+    "swapped": lambda kind, token, number, sent: honest(kind, token ^ 1, number + 1, sent),
+    "another_kind": lambda kind, token, number, sent: honest(kind + 1, token, number, sent),
+    "silence": lambda kind, token, number, sent: [],
+    "gone": lambda kind, token, number, sent: [None],
+}
+SPEAKS = {
+    "honest": honest,
+    "twice": lambda *request: honest(*request) * 2,  # right now, and a lie to the next question
+    "byte_by_byte": lambda *request: [bytes([byte]) for byte in honest(*request)[0]],
+} | LIES
+
+
+class Scripted:
+    """A process, as a `Worker` sees one, whose replies are scripted."""
+
+    def __init__(self, script):
+        self.script, self.ours = script, None
+
+    def start(self):
+        self.ours, theirs = socket.socketpair()
+        thread = threading.Thread(target=self.live, args=(theirs,), daemon=True)
+        thread.start()
+        return self, Channel(self.ours, most=10_000)
+
+    def live(self, connection):
+        with connection, contextlib.suppress(OSError, Gone):
+            channel, sent = Channel(connection, most=1 << 20), []
+            channel.send(0, 0, "")
+            for number, way in enumerate(self.script):
+                kind, token, _ = channel.receive()
+                for part in SPEAKS[way](kind, token, number, sent):
+                    if part is None:
+                        return
+                    connection.sendall(part)
+                sent += honest(kind, token, number, sent)
+            channel.receive()
+
+    def kill(self):
+        return 0
+
+    def how_it_ended(self):
+        return "it ended itself with exit status 0."
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(sorted(SPEAKS)), min_size=1, max_size=4))
+@example(["twice", "honest"])
+@example(["honest", "an_earlier_one"])
+@example(["silence", "honest"])
+def test_only_the_answer_to_its_own_question_counts(script):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workshop, "GRACE", 0.05)
+        with Worker(Scripted(script).start, Limits(), (), "liar") as worker:
+            seen = worker.observe("f", "call", [Case(str(n)) for n in range(len(script))], seconds=0.1)
+    trusted = 0  # cases until the first lie; after "twice" the next answer is one
+    while trusted < len(script) and script[trusted] not in LIES and "twice" not in script[:trusted]:
+        trusted += 1
+    values = [observation.value for observation in seen if not observation.failure]
+    assert values == list(range(len(values)))  # each to its own question, and none after a lie
+    assert len(values) <= trusted
+    assert [observation.failure.kind in ("WorkerEnded", "TimeUp") for observation in seen[len(values) :]] in (
+        [],
+        [True],
+    )
+
+
+def test_honest_answers_count_however_they_arrive():
+    script = ["honest", "byte_by_byte", "honest"]
+    with Worker(Scripted(script).start, Limits(), (), "honest") as worker:
+        seen = worker.observe("f", "call", [Case(str(n)) for n in range(3)], seconds=20)
+    assert [observation.value for observation in seen] == [0, 1, 2]

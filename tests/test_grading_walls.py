@@ -17,7 +17,8 @@ import torch
 
 import course_utils
 from course_utils.grading import linux, sandbox, seccomp, world
-from course_utils.grading.workshop import CellOutcome, Limits, Workshop, describe
+from course_utils.grading import workshop as workshop_module
+from course_utils.grading.workshop import CellOutcome, Limits, Workshop, _Core, describe
 from course_utils.observing import Case, Failure
 
 LIMITS = Limits(memory_bytes=1 << 30, threads=64)
@@ -148,6 +149,51 @@ def test_a_cell_that_ends_the_process_is_left_out(strong):
     with strong.open(cells, "ann") as worker:
         assert [outcome.ok for outcome in worker.run()] == [True, False, True]
         assert worker.observe("f", "call", ONE, 5)[0].value == 3
+
+
+@on_linux
+def test_one_core_is_all_that_a_submission_gets(workshop):
+    """So that one with many threads takes no time of those that run beside it."""
+    cell = """
+        import os
+        def core():
+            return tuple(os.sched_getaffinity(0))
+        def others():
+            os.sched_setaffinity(0, range(os.cpu_count()))
+        """
+    with workshop.open([textwrap.dedent(cell)], "one") as worker:
+        [seen] = worker.observe("core", "call", [Case("")], 20)
+        assert len(seen.value) == 1
+        [seen] = worker.observe("others", "call", [Case("")], 20)
+        assert seen.failure.kind == "PermissionError"
+
+
+@on_linux
+def test_workshops_side_by_side_take_different_cores(strong):
+    count = len(os.sched_getaffinity(0))
+    cores = [_Core() for _ in range(count + 1)]  # one more than there are, and `strong` has one
+    numbers = {core.number for core in cores[: count - 1]} | {strong._core.number}
+    for core in cores:
+        core.give_back()
+    assert numbers <= os.sched_getaffinity(0)
+    assert all(core.number in os.sched_getaffinity(0) for core in cores)
+
+
+@on_linux
+def test_a_source_that_is_too_much_to_search_is_no_loss(strong, monkeypatch):
+    monkeypatch.setattr(workshop_module, "SEARCH", -workshop_module.GRACE)
+    with strong.open(["def f():\n    return 7"], "long") as worker:
+        assert worker.search({"f": ["conv2d"]}) is None
+        assert worker.run() == [CellOutcome(0, True, None)]
+        assert worker.observe("f", "call", [Case("")], 20)[0].value == 7
+
+
+@on_linux
+def test_the_source_is_searched_before_a_cell_can_lie(strong):
+    lie = "from course_utils.grading import forbidden\nforbidden.search = lambda *a: {}"
+    with strong.open([lie, "import torch\nf = torch.conv2d"], "lie") as worker:
+        assert worker.search({"f": ["conv2d"]}) == {"f": ["torch.conv2d (code cell 2, line 2)"]}
+        assert [outcome.ok for outcome in worker.run()] == [True, True]
 
 
 @on_linux

@@ -103,7 +103,7 @@ def _seed(batch: Batch, kept: Path) -> int:
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if known.get("sheet", batch.sheet) != batch.sheet:
         raise Refused(f"{batch.out} holds the grades of {known['sheet']}. Take another folder for {batch.sheet}.")
-    seed = known.get("seed", secrets.randbits(32)) if batch.seed is None else batch.seed
+    seed = known.get("seed", secrets.randbits(53)) if batch.seed is None else batch.seed
     reports.replace(file, json.dumps({"sheet": batch.sheet, "seed": seed}))
     return seed
 

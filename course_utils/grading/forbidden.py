@@ -1,17 +1,20 @@
 """Calls that a task's text forbids, found in a notebook's source. They are told to the instructor and cost no points.
 
 The source is parsed, never run. Who wants to hide a call can (`getattr(F, "conv" + "2d")`); what is found here is the
-plain shortcut, with its line, so that a human can look.
+plain shortcut, with its line, so that a human can look. A short text can keep Python's parser busy for minutes, so this
+runs in a worker, before the first cell, and not in the judge.
 """
 
 import ast
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 MOST_PER_TASK = 5
+LONGEST_WRITTEN = 100
+MOST_PARTS = 10  # of a dotted name: those at its end
 
 PLAIN = frozenset(f"{name}{n}d" for name in ("conv", "Conv", "LazyConv") for n in (1, 2, 3))
 TRANSPOSED = frozenset(
@@ -58,7 +61,7 @@ FORBIDDEN: dict[str, frozenset[str]] = {
     "paint": TRANSPOSED,
     "mended_slide": TRANSPOSED,
 }
-WITHOUT_RULE = ("10", "13")  # sheets in which torch's layers are the material
+WITHOUT_RULE = ("10", "13", "14", "15")  # sheets in which torch's layers are the material
 
 
 def forbidden_in(sheet: str, task_id: str, kind: str) -> frozenset[str]:
@@ -70,6 +73,17 @@ def forbidden_in(sheet: str, task_id: str, kind: str) -> frozenset[str]:
     written = kind == "write" or task_id.startswith("mended_")
     default = CONVOLUTIONS if written and not sheet.startswith(WITHOUT_RULE) else frozenset()
     return FORBIDDEN.get(task_id, default)
+
+
+def search(cells: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return what each definition uses of what is forbidden there, with its line; `wanted` maps names to what is.
+
+    >>> search(["import torch.nn.functional as F\ndef f(X, K):\n    return F.conv2d(X, K)"], {"f": ["conv2d"], "g": []})
+    {'f': ['F.conv2d (code cell 1, line 3)']}
+    """
+    source = Source(cells)
+    found = {entry: source.uses(entry, frozenset(forbidden)) for entry, forbidden in wanted.items()}
+    return {entry: uses for entry, uses in found.items() if uses}
 
 
 class Source:
@@ -94,12 +108,15 @@ class Source:
         ['F.conv2d (code cell 2, line 2)']
         """
         found: dict[str, str] = {}
-        waiting, seen = [entry], {entry}
+        waiting, seen, searched = [entry], {entry}, set()
         while waiting and forbidden:
             for number, statement in self.statements.get(waiting.pop(0), ()):
+                if statement in searched:  # it gives several names a value
+                    continue
+                searched.add(statement)
                 for written, line in self._mentions(statement):
                     if _is_forbidden(self._resolved(written), forbidden):
-                        found.setdefault(written, f"{written} (code cell {number}, line {line})")
+                        found.setdefault(written, f"{written[-LONGEST_WRITTEN:]} (code cell {number}, line {line})")
                 for node in ast.walk(statement):
                     if isinstance(node, ast.Name) and node.id in self.statements and node.id not in seen:
                         seen.add(node.id)
@@ -137,7 +154,7 @@ def _parsed(cell: str) -> list[ast.stmt]:
 
 
 def _without_magics(cell: str) -> str:
-    cell = re.sub(r"^([ \t]*)(?:[%!?].*|.*\?)$", r"\1pass", cell, flags=re.MULTILINE)
+    cell = re.sub(r"^([ \t]*+)(?:[%!?].*|.*\?)$", r"\1pass", cell, flags=re.MULTILINE)
     return re.sub(r"= *[%!].*$", "= None", cell, flags=re.MULTILINE)
 
 
@@ -165,9 +182,9 @@ def _imports(node: ast.AST) -> dict[str, str]:
 
 
 def _dotted(node: ast.expr) -> str:
-    """Return "F.conv2d"; what stands before the first name that is no plain one is left out."""
+    """Return "F.conv2d"; without what stands before the first plain name, and without the first of many parts."""
     parts = []
-    while isinstance(node, ast.Attribute):
+    while isinstance(node, ast.Attribute) and len(parts) < MOST_PARTS:
         parts.append(node.attr)
         node = node.value
     return ".".join([node.id if isinstance(node, ast.Name) else "", *reversed(parts)])

@@ -13,22 +13,27 @@ from dataclasses import asdict, dataclass
 import torch
 
 from course_utils import tasks
-from course_utils.grading.forbidden import Source, forbidden_in
+from course_utils.grading.forbidden import forbidden_in
 from course_utils.grading.submissions import Submission
 from course_utils.grading.workshop import CellOutcome, Worker, Workshop
 from course_utils.judging import Verdict, cases_of, diagnose
 from course_utils.observing import Case, Failure, Observation
 from course_utils.tasks.task import PUBLIC_SEED, Task
+from course_utils.time_limit import TimeUp, call_within
 
 PASSED, WRONG, UNWRITTEN = "passed", "wrong", "not written"
 LONGEST_MESSAGE, LONGEST_CELL, MOST_CELLS, MOST_FLAGS = 3000, 500, 10, 20
 MOST_DRAWN = 64  # numbers of a table in the feedback
+# An answer that may have any form is computed with, where others are only compared: it must be small, and soon be done.
+MOST_TO_ACCEPT, JUDGING = 50_000, 60.0
+NOT_SEARCHED = "The source could not be searched for forbidden calls: this took too long, or too much memory."
 # Names of exceptions that may be repeated from a secret case: a name of the learner's own could carry its numbers.
 KNOWN_ERRORS = (
     *("ArithmeticError", "AssertionError", "AttributeError", "IndexError", "KeyError", "MemoryError", "NameError"),
     *("NotImplementedError", "OverflowError", "RecursionError", "RuntimeError", "SystemExit", "TypeError"),
     *("UnboundLocalError", "ValueError", "ZeroDivisionError"),
 )
+FIXED_ENDINGS = ("it was stopped: ", "it was ended by SIGSEGV ", "it was ended by SIGKILL ")
 # How the judge's sentences begin or read, and what of them may be said of a secret case.
 WITHOUT_NUMBERS = (
     ("the shape is", "the shape is wrong"),
@@ -133,13 +138,14 @@ def mark(workshop: Workshop, submission: Submission, sheet: str, seed: int) -> M
         return ungraded(submission.learner, sheet, submission.problem)
     of_sheet = tasks.of_sheet(sheet)
     with workshop.open(submission.cells, submission.learner) as worker:
+        uses = worker.search({task.id: forbidden_in(sheet, task.id, task.kind) for task in of_sheet})
         cells = _cell_sentences(worker.run())
         results = [_try(worker, task, secret_seed(seed, task.id)) for task in of_sheet]
     spoken = _speak(workshop, submission, [r for r in results if r.needs_words])
     marks = tuple(_task_mark(result, spoken.get(result.task.id), submission.cells) for result in results)
     flags = [f"{r.task.id}: the process ended: {r.ended}" for r in results if r.ended]
     flags += [f"{r.task.id}: {r.trouble}" for r in results if r.trouble]
-    flags += _forbidden(submission.cells, sheet, of_sheet)
+    flags += [NOT_SEARCHED] if uses is None else [f"{name}: uses {', '.join(found)}" for name, found in uses.items()]
     return Mark(
         submission.learner, marks, "", cells, tuple(flags[:MOST_FLAGS]), workshop.level, tuple(workshop.missing)
     )
@@ -170,12 +176,23 @@ def _try(worker: Worker, task: Task, seed: int) -> _Result:
     seen = worker.observe(task.id, task.use, cases, task.seconds)
     ended = worker.ended or ""
     try:
-        return _Result(task, cases, seen, diagnose(task, cases, seen), ended, "")
-    # What came may have been made to break the comparison. That costs this task, and nothing else.
-    except Exception as error:
+        if task.accept and max((_size(observation.value) for observation in seen), default=0) > MOST_TO_ACCEPT:
+            raise OverflowError
+        return _Result(task, cases, seen, call_within(JUDGING, diagnose, task, cases, seen), ended, "")
+    # What came may have been made to break the comparison, or to keep it busy. That costs this task, and nothing else.
+    except (Exception, TimeUp) as error:
         return _Result(
             task, cases, seen, Verdict(False, ""), ended, f"comparing the answer raised {type(error).__name__}"
         )
+
+
+def _size(value: object) -> int:
+    """How many numbers a value holds. A side of an empty tensor counts, too: loops may run along it."""
+    if isinstance(value, torch.Tensor):
+        return max(value.numel(), *value.shape, 1)
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return sum(map(_size, value)) if isinstance(value, (tuple, list)) else 1
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -211,9 +228,9 @@ def _task_mark(result: _Result, public: Verdict | None, cells: Sequence[str]) ->
 def _without_secrets(result: _Result, cells: Sequence[str]) -> str:
     """What can be said of a task by its secret cases alone: the mistake's name, the kind of case, the kind of fault."""
     if result.ended:
-        return f"While this task was graded, the process ended: {result.ended}"
+        return f"While this task was graded, the process ended: {_ending(result.ended)}"
     if result.trouble:
-        return "What came back could not be compared with anything."
+        return "What came back could not be judged: it is too large, or has a form that no answer has."
     if result.out_of_time:
         case = result.cases[len(result.seen) - 1]
         return f"On {case.label}: it was still running after {result.task.seconds:g} s. Does every loop end?"
@@ -222,6 +239,13 @@ def _without_secrets(result: _Result, cells: Sequence[str]) -> str:
     lead = "Right on the cases that `check` uses, but not on others of the same kinds."
     where = f"On {case.label}: {_fault(result, case, cells)}." if case else "It cannot be used as the task asks."
     return "\n".join((*known, lead, where))
+
+
+def _ending(ended: str) -> str:
+    """How a process ended, without the numbers that its code may have chosen, from a secret case for example."""
+    if ended.startswith(FIXED_ENDINGS):
+        return ended
+    return f"{re.split(r'(?: with| by|:) ', ended)[0].rstrip('.')}."
 
 
 def _fault(result: _Result, case: Case, cells: Sequence[str]) -> str:
@@ -278,9 +302,3 @@ def _tables(verdict: Verdict) -> tuple[tuple, tuple]:
 
 def _table(M: torch.Tensor) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(f"{number:.4g}" for number in row) for row in M.tolist())
-
-
-def _forbidden(cells: Sequence[str], sheet: str, of_sheet: Sequence[Task]) -> list[str]:
-    source = Source(cells)
-    uses = [(task, source.uses(task.id, forbidden_in(sheet, task.id, task.kind))) for task in of_sheet]
-    return [f"{task.id}: uses {', '.join(found)}" for task, found in uses if found]

@@ -12,6 +12,7 @@ from course_utils.grading import landlock, namespaces, seccomp, world
 
 STRONG, WEAK = "strong", "weak"
 MEBIBYTE, GIBIBYTE = 1 << 20, 1 << 30
+ANY_CORE = -1  # where a process cannot be kept to one
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,12 @@ def command(function: str, *arguments: object) -> list[str]:
     return [sys.executable, "-c", f"{start}; from course_utils.grading import worker; worker.{call}"]
 
 
+def keep_to(core: int) -> None:
+    """From now on compute on one core alone: a submission with many threads takes none of its neighbour's time."""
+    if core != ANY_CORE:
+        os.sched_setaffinity(0, {core})
+
+
 def restrain(limits: Limits, address_space: int | None, threads: bool) -> None:
     """Set the limits that the system keeps for one process. On Windows there are none.
 
@@ -173,7 +180,7 @@ def _missing_at_weak(reason: str) -> tuple[str, ...]:
         found += ["The network can be reached.", "Programs can be started, and can outlive the submission."]
         found += ["Other processes of whoever runs the grader can be ended."]
     if not linux_here:
-        found += ["Memory is not limited."]
+        found += ["Memory is not limited.", "A submission can take the time of those that run beside it."]
     if sys.platform == "win32":
         found += ["The size of a file is not limited."]
     found += ["Threads, and the size of all files together, are not limited."]

@@ -27,7 +27,7 @@ _X86 = {
     "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "pidfd_open": 434,
     "pidfd_getfd": 438, "pidfd_send_signal": 424, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "tkill": 200,
     "process_madvise": 440, "process_mrelease": 448, "migrate_pages": 256, "move_pages": 279, "setpgid": 109,
-    "setsid": 112,
+    "setsid": 112, "sched_setaffinity": 203,
     # network, and every other way to speak to a process (socketpair stays: asyncio needs it, and it leads nowhere)
     "socket": 41, "connect": 42, "bind": 49, "listen": 50,
     # memory that no limit counts
@@ -50,7 +50,7 @@ _GENERIC = {
     "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272, "pidfd_open": 434,
     "pidfd_getfd": 438, "pidfd_send_signal": 424, "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "tkill": 130,
     "process_madvise": 440, "process_mrelease": 448, "migrate_pages": 238, "move_pages": 239, "setpgid": 154,
-    "setsid": 157,
+    "setsid": 157, "sched_setaffinity": 122,
     "socket": 198, "connect": 203, "bind": 200, "listen": 201,
     "memfd_create": 279, "memfd_secret": 447, "shmget": 194, "shmat": 196, "shmctl": 195, "semget": 190, "semop": 193,
     "msgget": 186, "msgsnd": 189, "msgrcv": 188, "mq_open": 180,

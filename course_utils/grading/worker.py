@@ -19,13 +19,14 @@ from course_utils.grading import landlock, linux, namespaces, sandbox, seccomp, 
 from course_utils.grading.sandbox import Limits
 
 # Requests and replies of a worker.
-STARTED, RUN, OBSERVE = 0, 1, 2
+STARTED, RUN, OBSERVE, SEARCH = 0, 1, 2, 3
 # Requests to a warmed process; each is one packet.
 OPEN, REAP = b"o", b"r"
 PID = struct.Struct("!cq")
 READY = b"ready"
 PRELOADED = ("torch._dynamo", "torch.optim", "sklearn.datasets", "matplotlib.pyplot", "IPython.display", "tqdm.auto")
-OWN = ("observing", "grading.protocol", "grading.cells")  # not all readable any more once the walls stand
+# Not all of these can be read any more once the walls stand.
+OWN = ("observing", "grading.protocol", "grading.cells", "grading.forbidden")
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -45,6 +46,7 @@ def serve(connection: socket.socket) -> None:
     import numpy
     import torch
 
+    from course_utils.grading import forbidden
     from course_utils.grading.cells import Notebook
     from course_utils.grading.protocol import Channel, Gone
 
@@ -58,6 +60,8 @@ def serve(connection: socket.socket) -> None:
             return
         if kind == RUN:
             channel.send(kind, token, notebook.run(*request))
+        elif kind == SEARCH:
+            channel.send(kind, token, forbidden.search(*request))
         elif kind == OBSERVE:
             channel.send(kind, token, _observe(notebook.names, *request))
 
@@ -84,11 +88,12 @@ def _observe(names: dict, entry: str, use: str, arguments: tuple, options: dict,
 # ---------------------------------------------------------------------------------------------------------
 
 
-def warm(control: int, *limits) -> None:
+def warm(control: int, core: int, *limits) -> None:
     """Leave the system's namespaces, import everything, and serve `OPEN` and `REAP` from a world behind walls.
 
     Args:
         control: descriptor of a packet socket to the judge.
+        core: on which workers run.
         limits: the fields of `Limits`.
     """
     with socket.socket(fileno=control) as judge:
@@ -101,7 +106,7 @@ def warm(control: int, *limits) -> None:
             _die_with_parent()
             _import_everything()
             sandbox.enter_environment(namespaces.SCRATCH)
-            rooms = _Rooms(Limits(*limits), as_nobody)
+            rooms = _Rooms(Limits(*limits), core, as_nobody)
         except Exception as error:
             judge.send(_words(error).encode())
             return
@@ -112,8 +117,8 @@ def warm(control: int, *limits) -> None:
 class _Rooms:
     """The warmed process: one room per submission."""
 
-    def __init__(self, limits: Limits, as_nobody: bool):
-        self.limits, self.as_nobody = limits, as_nobody
+    def __init__(self, limits: Limits, core: int, as_nobody: bool):
+        self.limits, self.core, self.as_nobody = limits, core, as_nobody
         self.address_space = _address_space()
         self.namespace = namespaces.own_process_namespace()
         if len(os.listdir("/proc/self/task")) > 1:
@@ -150,6 +155,7 @@ class _Rooms:
         with socket.socket(fileno=connection) as stream:
             try:
                 namespaces.close_door(self.limits.scratch_bytes, self.as_nobody)
+                sandbox.keep_to(self.core)
                 sandbox.restrain(self.limits, self.address_space, threads=namespaces.counts_threads())
                 seccomp.install()
             except Exception as error:
@@ -257,11 +263,12 @@ def try_strong_level() -> None:
 # ---------------------------------------------------------------------------------------------------------
 
 
-def spawned(connection: int, *limits) -> None:
+def spawned(connection: int, core: int, *limits) -> None:
     """Serve one submission in this process, which was started for it alone, in its scratch folder.
 
     Args:
         connection: descriptor of a stream socket to the judge; on Windows 0, and the socket comes through stdin.
+        core: on which it runs.
         limits: the fields of `Limits`.
     """
     share = sys.stdin.buffer.read() if sys.platform == "win32" else b""
@@ -269,6 +276,7 @@ def spawned(connection: int, *limits) -> None:
         try:
             _import_everything()
             sandbox.enter_environment(os.getcwd())
+            sandbox.keep_to(core)
             _wall_in(Limits(*limits))
         except Exception as error:
             say_started(stream, _words(error))

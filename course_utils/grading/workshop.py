@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 
 from course_utils.grading import namespaces, sandbox, worker
@@ -24,6 +24,7 @@ __all__ = ["CellOutcome", "Limits", "Worker", "Workshop"]
 
 GRACE = 2.0  # seconds beyond its own limit that a worker has to say so itself, before it is stopped
 START = 120.0  # seconds to import torch on a busy machine
+SEARCH = 10.0  # seconds to look through a submission's source
 MOST_RESTARTS = 20
 DEFAULT_LIMITS = Limits()
 
@@ -62,7 +63,8 @@ class Workshop:
     def __init__(self, limits: Limits = DEFAULT_LIMITS, level: str | None = None):
         found = sandbox.strongest() if level is None else sandbox.find(level)
         self.limits, self.level, self.missing = limits, found.name, found.missing
-        self._starter = _Warm(limits) if self.level == STRONG else _Spawning(limits)
+        self._core = _Core()
+        self._starter = (_Warm if self.level == STRONG else _Spawning)(limits, self._core.number)
 
     def __enter__(self) -> "Workshop":
         return self
@@ -73,6 +75,7 @@ class Workshop:
     def close(self) -> None:
         """End every process that was started here."""
         self._starter.close()
+        self._core.give_back()
 
     def open(self, cells: Sequence[str], name: str) -> "Worker":
         """A worker for one submission: its code cells, and a name for messages. Runs nothing yet."""
@@ -91,7 +94,7 @@ class Worker:
         self.ended: str | None = None
         self._start, self._process, self._channel = start, None, None
         self._deadline = time.monotonic() + limits.total_seconds
-        self._restarts = 0
+        self._restarts, self._cells_ran = 0, False
         self._outcomes: dict[int, CellOutcome] = {}
         self._deadly: set[int] = set()
 
@@ -104,6 +107,19 @@ class Worker:
     def close(self) -> None:
         """End the process, and with it all that it started."""
         self._leave()
+
+    def search(self, forbidden: Mapping[str, Sequence[str]]) -> dict[str, list[str]] | None:
+        """Look through the source for what is forbidden in each definition, as `forbidden.search`; None if that fails.
+
+        To be asked before anything else: while no cell has run, the answer is the grader's own.
+        """
+        wanted = {name: sorted(words) for name, words in forbidden.items()}
+        self._begin()
+        try:
+            return self._ask(worker.SEARCH, (self.cells, wanted), SEARCH)
+        except (Gone, Unreadable) as error:
+            self._end(self._why(error))
+            return None
 
     def run(self) -> list[CellOutcome]:
         """Run every code cell in order, and say how each ended. A cell that raises does not stop the next.
@@ -150,20 +166,26 @@ class Worker:
 
     def _ready(self) -> bool:
         """Have a process in which all cells have run that can be run; False if that is not possible (any more)."""
-        while self._process is None:
+        while self._process is None or not self._cells_ran:
             if self._restarts > MOST_RESTARTS or self._used_up():
                 self.ended = self.ended or self._why(TooLate())
                 return False
-            self._restarts += 1
-            began = time.monotonic()
-            self._process, self._channel = self._start()
-            self._expect_start()
-            self._deadline += time.monotonic() - began  # a start, slow at the weak level, is not the learner's time
-            self.ended = None
+            if self._process is None:
+                self._begin()
+            self._cells_ran = True
             for index in range(len(self.cells)):
                 if index not in self._deadly and not self._run_cell(index):
                     break
         return True
+
+    def _begin(self) -> None:
+        """Start a process."""
+        self._restarts += 1
+        began = time.monotonic()
+        self._process, self._channel = self._start()
+        self._expect_start()
+        self._deadline += time.monotonic() - began  # a start, slow at the weak level, is not the learner's time
+        self.ended, self._cells_ran = None, False
 
     def _expect_start(self) -> None:
         """Wait until the walls stand. Before that no line of the learner's has run: trouble is the grader's own."""
@@ -237,15 +259,36 @@ class Worker:
 # ---------------------------------------------------------------------------------------------------------
 
 
+class _Core:
+    """A processor core for a workshop's workers: one that no other workshop on this computer has, as far as they go."""
+
+    def __init__(self):
+        self.number, self.held = sandbox.ANY_CORE, None
+        if sys.platform != "linux":
+            return
+        cores = sorted(os.sched_getaffinity(0))
+        self.held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        for self.number in cores:
+            # A name beside the file system: it is taken once, and is free again as soon as its process has ended.
+            with contextlib.suppress(OSError):
+                self.held.bind(f"\0convolution-course-grading-{os.getuid()}-{self.number}")
+                return
+        self.number = cores[os.getpid() % len(cores)]
+
+    def give_back(self) -> None:
+        if self.held:
+            self.held.close()
+
+
 class _Warm:
     """The strong level: asks a warmed process for workers."""
 
-    def __init__(self, limits: Limits):
+    def __init__(self, limits: Limits, core: int):
         self.limits, self.lock = limits, threading.Lock()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                sandbox.command("warm", theirs.fileno(), *astuple(limits)),
+                sandbox.command("warm", theirs.fileno(), core, *astuple(limits)),
                 env=sandbox.environment(namespaces.for_imports()),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -326,8 +369,8 @@ def describe(status: int) -> str:
 class _Spawning:
     """The weak level: a process of its own, and a scratch folder on disk, for each worker."""
 
-    def __init__(self, limits: Limits):
-        self.limits = limits
+    def __init__(self, limits: Limits, core: int):
+        self.limits, self.core = limits, core
         self.processes: set[_Spawned] = set()
 
     def start(self) -> tuple["_Spawned", Channel]:
@@ -352,7 +395,7 @@ class _Spawned:
         os.mkdir(for_imports)
         number = 0 if windows else connection.fileno()
         self.process = subprocess.Popen(
-            sandbox.command("spawned", number, *astuple(workshop.limits)),
+            sandbox.command("spawned", number, workshop.core, *astuple(workshop.limits)),
             cwd=scratch,
             env=sandbox.environment(for_imports),
             stdin=subprocess.PIPE if windows else subprocess.DEVNULL,

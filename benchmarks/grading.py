@@ -1,0 +1,119 @@
+"""What a submission costs the grader, in cold imports of torch: copies of solved sheets, and both timed in one run.
+
+python benchmarks/grading.py [--copies 200] [--jobs 2] [SHEET ...]
+
+A cold import is `import torch` in a fresh Python process, one before and one after each batch; the median counts.
+A batch is one `python -m course_utils grade` from its start to its last report, divided by the number of copies. Memory
+is watched in a smaller batch of its own, since watching takes time: the sum over all processes of what each keeps in
+memory, with pages that several share counted once (Linux's PSS).
+"""
+
+import argparse
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SHEETS = ("01_corr2d", "06_pooling", "09_transposed_conv")
+COPIES_FOR_MEMORY = 30
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("sheets", nargs="*", default=SHEETS, metavar="SHEET", help=f"default: {' '.join(SHEETS)}")
+    options.add_argument("--copies", type=int, default=200, help="submissions in a batch")
+    options.add_argument("--jobs", type=int, default=2, help="submissions at the same time")
+    chosen = options.parse_args()
+    imports = [cold_import() for _ in range(3)]
+    seconds = {sheet: batch(sheet, chosen.copies, chosen.jobs) for sheet in chosen.sheets}
+    imports += [cold_import() for _ in range(3)]
+    cold = statistics.median(imports)
+    print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {chosen.jobs} jobs")
+    print(f"cold import torch: {cold:.2f} s ({min(imports):.2f} to {max(imports):.2f})\n")
+    print("| sheet | copies | whole batch, s | a submission, s | in cold imports | a minute | peak memory, GiB |")
+    print("|---|---|---|---|---|---|---|")
+    for sheet, whole in seconds.items():
+        each, memory = whole / chosen.copies, peak_memory(sheet, chosen.jobs)
+        numbers = f"{whole:.1f} | {each:.3f} | {each / cold:.3f} | {60 / each:.0f} | {memory}"
+        print(f"| {sheet} | {chosen.copies} | {numbers} |")
+
+
+def cold_import() -> float:
+    """Seconds that `import torch` takes in a fresh process, Python's own start not counted."""
+    clock = "import time; began = time.perf_counter(); import torch; print(time.perf_counter() - began)"
+    return float(subprocess.run([sys.executable, "-c", clock], capture_output=True, text=True, check=True).stdout)
+
+
+def batch(sheet: str, copies: int, jobs: int) -> float:
+    """Seconds that it takes to grade so many copies of the solved sheet, into a new report."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = prepare(Path(folder), sheet, copies, jobs)
+        began = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        seconds = time.perf_counter() - began
+        check_all_passed(Path(folder, "report", "grades.csv"), copies)
+    return seconds
+
+
+def prepare(folder: Path, sheet: str, copies: int, jobs: int) -> list[str]:
+    """Put copies of the solved sheet into a folder; return the command that grades them."""
+    submissions = folder / "submissions"
+    submissions.mkdir()
+    for number in range(copies):
+        shutil.copy(ROOT / "solutions" / f"{sheet}.ipynb", submissions / f"learner{number:03}.ipynb")
+    command = [sys.executable, "-m", "course_utils", "grade", str(submissions), "--sheet", sheet]
+    return [*command, "--out", str(folder / "report"), "--seed", "1", "--jobs", str(jobs)]
+
+
+def check_all_passed(table: Path, copies: int) -> None:
+    """A batch that earned less than full marks would be a time for something else."""
+    head, *rows = (line.split(",") for line in table.read_text(encoding="utf-8").splitlines())
+    score, most = head.index("score"), head.index("max_score")
+    assert len(rows) == copies
+    assert all(row[score] == row[most] for row in rows)
+
+
+def peak_memory(sheet: str, jobs: int) -> str:
+    """The most that all processes of a batch keep in memory together, as text; "-" where there is no /proc."""
+    if sys.platform != "linux":
+        return "-"
+    peak = 0
+    with tempfile.TemporaryDirectory() as folder:
+        command = prepare(Path(folder), sheet, COPIES_FOR_MEMORY, jobs)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None:
+            peak = max(peak, sum(map(kept_in_memory, descendants(process.pid))))
+            time.sleep(0.05)
+    return f"{peak / (1 << 20):.2f}"
+
+
+def kept_in_memory(process: int) -> int:
+    """KiB, with a part of each shared page; 0 for a process that has ended."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def descendants(process: int) -> set[int]:
+    """The process and all that come from it."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    found = {process}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+if __name__ == "__main__":
+    main()
