@@ -28,18 +28,18 @@ def fit(
 
     Args:
         data: a `course_utils.data.Dataset`: X float ``(N, ...)``, or uint8, which becomes float 0..1 batch by batch;
-        y int64 ``(N,)``
+            y int64 ``(N,)``
         lr: learning rate; with ``schedule="onecycle"`` (Smith and Topin 2018) its peak
         optimizer: ``"adamw"``, ``"sgd"`` (plain, no momentum) or a callable ``(parameters, lr=lr) -> optimizer``
         augment: a callable ``(X, generator) -> X`` for every training batch, for instance `random_affine`
         device: where to train, by default where the model is; the model stays there, in eval mode
         seed: of order, augmentation and dropout; the initial weights come with the model. On a CPU the same seed
             gives the same numbers, bit for bit. torch's global random state is left as it was
-    fuse: True computes convolution and pooling in one, see `course_utils.fused`: equal up to rounding, and faster
-    amp: True lets torch choose bfloat16 for matrix products and convolutions; weights and steps stay float32
-    compile: True hands the network to ``torch.compile``; a string is its ``mode``, for instance
-        ``"reduce-overhead"``, which on a GPU starts all kernels of a step at once (CUDA graphs)
-    channels_last: True keeps weights and images with the channels of a pixel side by side; the model stays so
+        fuse: True computes convolution and pooling in one, see `course_utils.fused`: equal up to rounding, and faster
+        amp: True lets torch choose bfloat16 for matrix products and convolutions; weights and steps stay float32
+        compile: True hands the network to ``torch.compile``; a string is its ``mode``, for instance
+            ``"reduce-overhead"``, which on a GPU starts all kernels of a step at once (CUDA graphs)
+        channels_last: True keeps weights and images with the channels of a pixel side by side; the model stays so
         checkpoint: a file, written before the first epoch, after each one, within an epoch every ``checkpoint_every``
             seconds, and before Ctrl-C or SIGTERM takes effect. If it exists, training goes on from there, and ends with
             the very weights of a run that was never interrupted
