@@ -1,7 +1,10 @@
 """inside: each map against an answer known by hand or by another way, and the model as it was."""
 
 import copy
+import json
 import re
+import struct
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import arithmetic, inside, lenet
+from course_utils import arithmetic, data, inside, lenet
 
 X = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
@@ -215,6 +218,34 @@ def test_a_map_does_not_depend_on_the_neighbours(name):
     if isinstance(together, dict):
         together, alone = together["act2"], alone["act2"]
     torch.testing.assert_close(together[:1], alone, rtol=1e-4, atol=1e-6)
+
+
+# The lesson ---------------------------------------------------------------------------------------------
+
+
+def write_idx(path, numbers):
+    header = struct.pack(f">4B{numbers.dim()}I", 0, 0, 8, numbers.dim(), *numbers.shape)
+    path.write_bytes(header + numbers.byte().numpy().tobytes())
+
+
+def test_lesson_14_shows_the_three_maps_of_clothes_where_the_files_are(tmp_path, monkeypatch):
+    """CI has no Fashion-MNIST: digits in the format of its files stand in for it, and the lesson's own cell is run."""
+    lesson = Path(__file__).resolve().parent.parent / "notebooks" / "14_look_inside.ipynb"
+    sources = {cell["id"]: "".join(cell["source"]) for cell in json.loads(lesson.read_text(encoding="utf-8"))["cells"]}
+    shown = []
+    names = {"inside": inside, "display": shown.append}
+    for name in ("setup", "cam-middle", "delete-three"):
+        exec(sources[name], names)
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    exec(sources["fashion-see"], names)
+    assert not shown  # nothing is there, and nothing was fetched
+    for part, (images, labels) in zip(("train", "t10k"), data.load("digits")[:2], strict=True):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", (images[:, 0] * 255).round())
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte", labels)
+    exec(sources["fashion-see"], names)
+    (picture,) = shown
+    titles = [f"{name} {n}: " for name in ("occlusion", "saliency", "Grad-CAM") for n in range(1, 5)]
+    assert all(picture.alt.count(title) == 1 for title in titles)
 
 
 # One sentence --------------------------------------------------------------------------------------------
