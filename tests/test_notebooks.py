@@ -229,8 +229,16 @@ def links_lead_somewhere(nb, folder):
                 yield f"{cell['id']}: links to {target}, which is not there"
 
 
+@rule
+def no_widget_without_its_kernel(nb, folder):
+    """JupyterLab would show "Error displaying widget" there; tools/store.py keeps the still that stands for it."""
+    for name, output in outputs(nb):
+        if any("widget" in mime for mime in output.get("data", {})):
+            yield f"{name}: stores a widget; run tools/store.py"
+
+
 # JupyterLab undoes these when a learner runs a lesson and saves it; CI still asks for them.
-ON_PUBLISHING = (metadata_is_minimal, answers_are_folded)
+ON_PUBLISHING = (metadata_is_minimal, answers_are_folded, no_widget_without_its_kernel)
 
 
 def problems(nb, folder):
@@ -322,6 +330,7 @@ def strip(nb):
         cell["metadata"] = {}
 
 
+WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "5f"}, "text/plain": "A"}
 ERROR = {"output_type": "error", "ename": "IndexError", "evalue": "", "traceback": []}
 UNRUN = (None, 0, 2)
 
@@ -368,6 +377,7 @@ BAD = [
     (links_lead_somewhere, put(0, source="[this](../lost.ipynb)")),
     (links_lead_somewhere, put(0, source="![a square](lost%20square.png)")),
     (links_lead_somewhere, put(0, source="<img src='lost.png' alt='a square'>")),
+    (no_widget_without_its_kernel, out({"output_type": "display_data", "data": WIDGET, "metadata": {}})),
     (links_lead_somewhere, put(0, source="[this][1]\n\n[1]: lost.md")),
 ]
 

@@ -15,6 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def fold_answers(nb: nbformat.NotebookNode) -> None:
@@ -34,6 +35,8 @@ def clean(nb: nbformat.NotebookNode) -> None:
     for cell in nb.cells:
         for key in set(cell.metadata) - {"tags", "jupyter", "nbgrader"}:
             del cell.metadata[key]
+        for output in cell.get("outputs", []):  # a widget without its kernel would show as an error; its still stays
+            output.get("data", {}).pop(WIDGET, None)
         if "### BEGIN SOLUTION" in cell.source:  # nbgrader opens the sheet; marks are given by the course's own grader
             cell.metadata["nbgrader"] = {"grade": False, "grade_id": cell.id, "locked": False, "schema_version": 3,
                                          "solution": True, "task": False}  # fmt: skip

@@ -35,11 +35,14 @@ class Picture:
     def __repr__(self) -> str:
         return f"<Picture: {self.alt}>"
 
+    @property
+    def html(self) -> str:
+        """The tag that shows the picture anywhere, without a file."""
+        source = f'src="data:image/png;base64,{base64.b64encode(self.png).decode("ascii")}"'
+        return f'<img alt="{html.escape(self.alt)}" width="{self.size[0]}" style="max-width: 100%" {source}>'
+
     def _repr_mimebundle_(self, include=None, exclude=None):
-        width, data = self.size[0], base64.b64encode(self.png).decode("ascii")
-        source = f'src="data:image/png;base64,{data}"'
-        page = f'<img alt="{html.escape(self.alt)}" width="{width}" style="max-width: 100%" {source}>'
-        return {"text/plain": repr(self), "text/html": page}, {}
+        return {"text/plain": repr(self), "text/html": self.html}, {}
 
     def save(self, path) -> Path:
         """Write the PNG to `path`, whole or not at all."""
@@ -52,6 +55,11 @@ class Picture:
 
 def still(fig, alt) -> Picture:
     return Picture(_encode(_few_colours(raster(fig)), optimize=True), alt)
+
+
+def sketch(fig, alt) -> Picture:
+    """Return what `still` does in half of the time, three times as large: for a picture that is soon replaced."""
+    return Picture(_encode(Image.fromarray(raster(fig)), compress_level=1), alt)
 
 
 def film(figures, colours, fps, alt) -> Picture:

@@ -41,7 +41,7 @@ def sliding_window(X, K, at=(0, 0), stride=1, padding=0, dilation=1) -> Picture:
     <Picture: Window at (0, 0): 0×0 + 1×1 + 3×2 + 4×3 = 19. Input 3x3 [0 1 2; 3 4 5; 6 7 8], kernel 2x2 [0 1; 2 3], \
 stride 1, padding 0, dilation 1, output 2x2 so far [19 _; _ _]>
     """
-    return _still(_kernel_case(X, K, stride, padding, dilation), at)
+    return still(*_draw_place(_kernel_case(X, K, stride, padding, dilation), at))
 
 
 def pooling_window(X, pool_size, mode="max", at=(0, 0), stride=1, padding=0) -> Picture:
@@ -53,7 +53,7 @@ def pooling_window(X, pool_size, mode="max", at=(0, 0), stride=1, padding=0) -> 
     <Picture: Window at (0, 0): max(0, 1, 3, 4) = 4. Input 2x3 [0 1 2; 3 4 5], max pooling 2x2, \
 stride 1, padding 0, output 1x2 so far [4 _]>
     """
-    return _still(_pooling_case(X, pool_size, mode, stride, padding), at)
+    return still(*_draw_place(_pooling_case(X, pool_size, mode, stride, padding), at))
 
 
 def animate_window(X, K, stride=1, padding=0, dilation=1, fps=1.5) -> Picture:
@@ -148,7 +148,7 @@ def _signed(text: str) -> str:
     return f"({text})" if text.startswith("-") else text
 
 
-def _still(case: _Case, at) -> Picture:
+def _draw_place(case: _Case, at) -> tuple[Figure, str]:
     at = ops._pair(at, "at", 0)
     rows, columns = case.y.shape
     if at[0] >= rows or at[1] >= columns:
@@ -156,7 +156,7 @@ def _still(case: _Case, at) -> Picture:
     done = rows_of([[text if (i, j) <= at else "_" for j, text in enumerate(row)] for i, row in enumerate(case.y)])
     so_far = f" so far {done}" if case.y.size <= MOST_LISTED else ""
     alt = f"Window at {at}: {case.arithmetic(at)}. {case.words}, output {rows}x{columns}{so_far}"
-    return still(_draw_window(case, at), alt)
+    return _draw_window(case, at), alt
 
 
 def _draw_window(case: _Case, at) -> Figure:
