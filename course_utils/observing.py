@@ -249,7 +249,7 @@ def plain(value, depth: int = 0):
 def _plain_tensor(value: Tensor) -> Tensor | Opaque:
     """A subclass answers for every operation on it, and may answer anything: it is taken off without being asked."""
     with torch._C.DisableTorchFunctionSubclass():
-        if value.layout != torch.strided or value.is_quantized:
+        if value.layout != torch.strided or value.is_quantized or value.is_nested:
             return Opaque(type_name(value))
         if type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__:
             return Opaque(type_name(value))

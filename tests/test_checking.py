@@ -274,6 +274,11 @@ def warns(X, K):
     return X
 
 
+def nested():
+    with warnings.catch_warnings(action="ignore"):  # torch says that nested tensors are a prototype
+        return torch.nested.nested_tensor([torch.ones(2), torch.ones(2)])
+
+
 @cache
 def values():
     """One of each; made when needed, since pytest looks at whatever stands in a module."""
@@ -283,7 +288,7 @@ def values():
         torch.ones(2, 2, dtype=torch.complex64), torch.full((2, 2), float("nan")), torch.zeros(1).expand(10**15),
         torch.ones(2, 2).as_subclass(Equal), torch.tensor(1.0), nn.Linear(1, 1), type, range(10**9),
         types.SimpleNamespace(), {0: Hostile()}, 10**5000, "x" * 10**6, "\ud800", {"\ud800": 1}, NamelessError(),
-        torch.ones(2, 2).as_subclass(Endless), Wrapped(),
+        torch.ones(2, 2).as_subclass(Endless), Wrapped(), nested(),
     ]  # fmt: skip
 
 
