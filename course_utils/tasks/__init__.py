@@ -22,6 +22,7 @@ SHEETS = (
     "08_conv_variants",
     "09_transposed_conv",
     "10_dynamic_conv",
+    "11_fast_conv",
     "12_backward",
     "13_lenet",
     "14_look_inside",
