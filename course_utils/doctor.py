@@ -3,12 +3,22 @@
 import importlib
 import os
 import shutil
+import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import NamedTuple
 
 GIGABYTE = 1e9
+AGAIN = "Run `python3 course.py lab` again after deleting the folder .venv."
+EXTENSION = "@jupyter-widgets/jupyterlab-manager"  # shows ipywidgets in JupyterLab
+# IPython 9 has removed a function that d2l 0.17 asks of it.
+D2L_PLOTS = (
+    "before its plots (d2l.plot, d2l.Animator, train_ch6; no lesson uses them) set "
+    "IPython.display.set_matplotlib_formats = matplotlib_inline.backend_inline.set_matplotlib_formats"
+)
+WHOSE = "import sys, ipykernel; print(sys.prefix)"
 
 
 class Finding(NamedTuple):
@@ -24,15 +34,15 @@ class Finding(NamedTuple):
         return line if self.well else f"{line}\n     {self.advice}"
 
 
-def examine() -> Iterator[Finding]:
-    """Yield one `Finding` per check, the cheap ones first. A check that fails never stops the next one.
+def examine(*names: str) -> Iterator[Finding]:
+    """Yield one `Finding` per check, the cheap ones first, or only those named. One that fails never stops the next.
 
     >>> next(examine()).name
     'Python'
     """
-    for name, check in CHECKS.items():
+    for name in names or CHECKS:
         try:
-            yield Finding(name, True, check())
+            yield Finding(name, True, CHECKS[name]())
         except _Ill as illness:
             yield Finding(name, False, *illness.args)
 
@@ -59,8 +69,19 @@ def _import(name: str, advice: str) -> str:
     return metadata.version({"sklearn": "scikit-learn"}.get(package, package))
 
 
+def _numpy() -> str:
+    version = _import("numpy", AGAIN)
+    torch = _torch_or_ill()
+    try:  # a torch that was built for numpy 1 cannot hand anything to numpy 2
+        torch.ones(1).numpy()
+    except RuntimeError as error:
+        advice = "Run `pip install \"numpy<2\"` in the environment of the course, or delete .venv and run "
+        raise _Ill(f"{version} does not fit torch {torch.__version__}", advice + "`python3 course.py lab`.") from error
+    return version
+
+
 def _torch() -> str:
-    return _import("torch", "Run `python3 course.py lab` again after deleting the folder .venv.")
+    return _import("torch", AGAIN)
 
 
 def _torchvision() -> str:
@@ -72,7 +93,7 @@ def _torchvision() -> str:
     try:  # the operator that is missing when the two were built apart
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except (RuntimeError, AttributeError) as error:
-        raise _Ill(f"{version} does not fit torch {torch.__version__}", advice) from error
+        raise _Ill(f"{torchvision.__version__} does not fit torch {torch.__version__}", advice) from error
     return version
 
 
@@ -80,6 +101,10 @@ def _d2l() -> str:
     version = _import("d2l.torch", "Run `pip install d2l==0.17.0 pandas` in the environment of the course.")
     if version != "0.17.0":
         raise _Ill(version, "The lessons compare with d2l 0.17.0: run `pip install d2l==0.17.0`.")
+    from IPython import display
+
+    if not hasattr(display, "set_matplotlib_formats"):
+        return f"{version}; {D2L_PLOTS}"
     return version
 
 
@@ -87,8 +112,50 @@ def _notebooks() -> str:
     return "JupyterLab " + _import("jupyterlab", "Run `python3 course.py lab`, which installs it.")
 
 
+def _kernel() -> str:
+    """JupyterLab starts "python3", which a kernel of the same name elsewhere on the computer may hide."""
+    advice = "Run `python -m ipykernel install --sys-prefix` in the environment of the course; if that does not help, "
+    advice += "`jupyter kernelspec list` shows which python3 comes first: remove that."
+    _import("ipykernel", "Run `pip install ipykernel` in the environment of the course.")
+    from jupyter_client import KernelManager
+    from jupyter_client.kernelspec import NoSuchKernel
+
+    try:
+        program = KernelManager(kernel_name="python3").format_kernel_cmd()[0]
+        said = subprocess.run([program, "-c", WHOSE], capture_output=True, text=True, timeout=60)
+    except (NoSuchKernel, OSError, subprocess.TimeoutExpired) as error:
+        raise _Ill(f"python3 cannot be started: {error}", advice) from error
+    if said.returncode:
+        raise _Ill(f"{program} cannot import ipykernel", advice)
+    prefix = said.stdout.strip()
+    if os.path.realpath(prefix) != os.path.realpath(sys.prefix):
+        raise _Ill(f"python3 starts the Python in {prefix}, not this one", advice)
+    return "python3 starts this Python"
+
+
+def _widgets() -> str:
+    advice = "Run `pip install -U ipywidgets jupyterlab_widgets` in the environment of the course, and restart Lab."
+    version = _import("ipywidgets", advice)
+    try:
+        partner = metadata.version("jupyterlab_widgets")
+    except metadata.PackageNotFoundError as error:
+        raise _Ill(f"ipywidgets {version} without jupyterlab_widgets", advice) from error
+    if version.split(".")[0] != "8" or partner.split(".")[0] != "3":
+        raise _Ill(f"ipywidgets {version} and jupyterlab_widgets {partner} do not fit, 8 and 3 do", advice)
+    from jupyter_core.paths import jupyter_path
+    from jupyterlab_server.config import get_page_config
+
+    page = get_page_config(jupyter_path("labextensions"))
+    if EXTENSION not in {found["name"] for found in page.get("federated_extensions", [])}:
+        raise _Ill(f"JupyterLab does not find {EXTENSION}", advice)
+    if any(name.split(":")[0] == EXTENSION for name in page.get("disabledExtensions", [])):
+        raise _Ill(f"{EXTENSION} is disabled", f"Run `jupyter labextension enable {EXTENSION}`, and restart Lab.")
+    return f"ipywidgets {version}, jupyterlab_widgets {partner}"
+
+
 def _data() -> str:
     _import("sklearn", "Run `pip install scikit-learn` in the environment of the course.")
+    _torch_or_ill()
     from course_utils import data
 
     (X, _), (X_test, _), _ = data.load("digits")
@@ -103,21 +170,81 @@ def _disk() -> str:
 
 
 def _device() -> str:
-    """A GPU is never needed, so its absence is well."""
+    """A GPU is never needed, so its absence is well; one that torch should reach and does not is ill."""
+    torch = _torch_or_ill()
+    driver = _driver()
+    cpu = f"CPU with {torch.get_num_threads()} threads; the GPU cells will be skipped"
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # somebody hides the GPU on purpose
+        return cpu
+    if not torch.version.cuda:
+        return f"{cpu}. There is a GPU (driver {driver}), but this torch is built without CUDA" if driver else cpu
+    if not _cuda_available(torch):
+        if not driver:
+            return cpu
+        raise _Ill(
+            f"torch is built for CUDA {torch.version.cuda}, which the GPU's driver {driver} does not serve",
+            "Update the NVIDIA driver, or install torch and torchvision, both, for an older CUDA. "
+            "Until then set CUDA_VISIBLE_DEVICES to -1: all but the GPU cells run.",
+        )
+    name = torch.cuda.get_device_name()
+    try:
+        (torch.ones(2, device="cuda") + 1).sum().item()
+    except RuntimeError as error:
+        first_line = str(error).splitlines()[0]
+        advice = "Install a torch and torchvision built for this GPU; until then set CUDA_VISIBLE_DEVICES to -1."
+        raise _Ill(f"{name} cannot compute: {first_line}", advice) from error
+    return f"CUDA {torch.version.cuda}, {name}"
+
+
+def _torch_or_ill():
+    _torch()
     import torch
 
-    if torch.cuda.is_available():
-        return f"CUDA, {torch.cuda.get_device_name()}"
-    return f"CPU with {torch.get_num_threads()} threads; the GPU cells will be skipped"
+    return torch
+
+
+def _cuda_available(torch) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of an old driver; this line says it
+        return torch.cuda.is_available()
+
+
+def _driver() -> str:
+    """The version of the NVIDIA driver, empty where there is none."""
+    program = shutil.which("nvidia-smi")
+    if not program:
+        return ""
+    try:
+        asked = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return said.stdout.split("\n")[0].strip() if said.returncode == 0 else ""
+
+
+def _grading() -> str:
+    """Only an instructor grades, so the weaker level is well, and said."""
+    _torch_or_ill()
+    from course_utils.grading import sandbox
+
+    level = sandbox.strongest()
+    if level.name == sandbox.STRONG:
+        return "strong isolation"
+    lacks = " ".join(level.missing)
+    return f"weak isolation, which only an instructor minds: `grade` wants --allow-weak-isolation. {lacks}"
 
 
 CHECKS: dict[str, Callable[[], str]] = {
     "Python": _python,
     "disk": _disk,
     "notebooks": _notebooks,
+    "kernel": _kernel,
+    "widgets": _widgets,
     "torch": _torch,
+    "numpy": _numpy,
     "torchvision": _torchvision,
     "d2l": _d2l,
     "data": _data,
     "device": _device,
+    "grading": _grading,
 }
