@@ -59,8 +59,8 @@ class ReceptiveFieldBuilder(Panel):
             jump *= stride
         field = arithmetic.receptive_field(stack)
         lines = [
-            f"Receptive field: 1 + {' + '.join(terms)} = {field} pixels.",
-            f"Jump: {'·'.join(str(stride) for _, stride, _ in stack)} = {jump} pixels.",
+            f"Receptive field: 1 + {' + '.join(terms)} = {field} pixel{'s' * (field > 1)}.",
+            f"Jump: {'·'.join(str(stride) for _, stride, _ in stack)} = {jump} pixel{'s' * (jump > 1)}.",
             f"Centre of the first output: ({field} − 1) / 2 = {(field - 1) / 2:g}.",
         ]
         lines += [self._note] if self._note else []
