@@ -75,7 +75,7 @@ def _numpy() -> str:
     try:  # a torch that was built for numpy 1 cannot hand anything to numpy 2
         torch.ones(1).numpy()
     except RuntimeError as error:
-        advice = "Run `pip install \"numpy<2\"` in the environment of the course, or delete .venv and run "
+        advice = 'Run `pip install "numpy<2"` in the environment of the course, or delete .venv and run '
         raise _Ill(f"{version} does not fit torch {torch.__version__}", advice + "`python3 course.py lab`.") from error
     return version
 
