@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from course_utils import data, plotting
-from course_utils.plotting import canvas, colours, curves, grids, maps, windows, wording
+from course_utils.plotting import canvas, colours, curves, fields, grids, maps, stamps, windows, wording
 from course_utils.plotting.picture import film, raster, still
 
 X = torch.arange(9.0).reshape(3, 3)
@@ -30,6 +30,8 @@ PICTURES = {
     "sliding_window": lambda: plotting.sliding_window(X, K, at=(1, 0), padding=1),
     "pooling_window": lambda: plotting.pooling_window(X, 2, "avg", at=(1, 1)),
     "animate_window": lambda: plotting.animate_window(X, K),
+    "stamping_window": lambda: plotting.stamping_window(X, K, at=(1, 0), stride=2, padding=1),
+    "receptive_field": lambda: plotting.receptive_field([(3, 1, 2), (3, 2)]),
     "images": lambda: plotting.images({"a long title to be wrapped": X, "signed": X - 4, "rgb": torch.rand(3, 4, 5)}),
     "overlays": lambda: plotting.overlays({"a digit": (X, X - 4), "nothing found": (X, 0 * X)}),
     "heatmap": lambda: plotting.heatmap(X, "How often?", "predicted", "true", labels=["cat", "dog", "mouse"]),
@@ -45,6 +47,9 @@ FIGURES = {
     "window": lambda: windows._draw_window(windows._kernel_case(X, SOBEL, 1, 2, 2), (1, 0)),
     "wide window": lambda: windows._draw_window(windows._kernel_case(torch.randn(7, 7), SOBEL / 7, 1, 0, 1), (2, 1)),
     "pooling": lambda: windows._draw_window(windows._pooling_case(X, 2, "max", 1, 1), (0, 3)),
+    "stamp": lambda: stamps._draw_place(stamps._stamp_case(X, SOBEL / 7, 2, 1, 1, 1), (2, 1))[0],
+    "field": lambda: fields._draw(fields._stack([(5, 1), (2, 2), (5, 1), (2, 2), (3, 1)]))[0],
+    "one unit": lambda: fields._draw(fields._stack([(1, 1)]))[0],
     "images": lambda: maps._draw_images({"A title of many words": X - 4, "b": X}, 2, None, None, None)[0],
     "tall": lambda: maps._draw_images({"A title of many words": torch.rand(30, 2)}, 1, None, None, None)[0],
     "overlays": lambda: maps._draw_overlays({"a": (X, X - 4), "a rather long name": (X, X)}, None)[0],
@@ -426,7 +431,7 @@ def test_photographs_keep_rare_colours_and_smooth_greys():
 def test_public_names_are_those_of_the_lessons():
     meanings = {"ACCENT", "INK", "INPUT", "KERNEL", "MUTED", "OUTPUT"}
     drawings = {"animate_window", "bars", "heatmap", "history", "images", "lines", "matrices", "overlays"}
-    drawings |= {"pooling_window"}
+    drawings |= {"pooling_window", "receptive_field", "stamping_window"}
     assert set(plotting.__all__) == {"Picture", "sliding_window", *meanings, *drawings}
     assert all(callable(getattr(plotting, name)) for name in drawings)  # no module hides a function of its name
 

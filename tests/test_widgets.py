@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from course_utils import arithmetic, data, filters, plotting, widgets
-from course_utils.plotting import maps
+from course_utils.plotting import fields, maps, stamps
 from course_utils.widgets import convolution, painter, panel, receptive_field
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +39,8 @@ Image.new("1", (2, 2)).save(BLANK, "PNG")
 def figures_are_drawn_and_not_painted(monkeypatch, request):
     """Thousands of figures are built below; turning them into pixels is test_plotting's matter, and one test's here."""
     if "painted" not in request.node.name:
-        monkeypatch.setattr(panel, "sketch", lambda figure, alt: plotting.Picture(BLANK.getvalue(), alt))
+        for place, how in ((panel, "sketch"), (stamps, "still"), (fields, "still")):
+            monkeypatch.setattr(place, how, lambda figure, alt: plotting.Picture(BLANK.getvalue(), alt))
 
 
 def shared(name):
@@ -104,7 +105,7 @@ def seen(shown):
 def test_any_setting_is_answered(name):
     """Each turn shows a picture with its description, or says in a sentence why there is none."""
 
-    @settings(max_examples=50 if name in ("painter", "pooling") else 150)
+    @settings(max_examples=50 if name in ("painter", "pooling") else 80)
     @given(moves(name))
     def holds(knobs):
         shown = shared(name)
@@ -471,8 +472,6 @@ def test_the_receptive_field_drawn_is_torchs_gradient():
 
 
 def test_the_units_drawn_are_the_ones_that_are_read():
-    from course_utils.plotting import fields
-
     layers = [(3, 2, 1), (2, 1, 2)]
     figure, _ = fields._draw(fields._stack(layers))
     units = {p.get_gid(): p for p in figure.axes[0].patches if (p.get_gid() or "").startswith("unit")}

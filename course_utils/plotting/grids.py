@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from course_utils import ops
-from course_utils.plotting.canvas import FONT, GAP, HEAD, MARGIN, ROOM, SMALLEST, WIDTH, breadth, card, write
+from course_utils.plotting.canvas import FONT, GAP, HEAD, MARGIN, ROOM, SMALLEST, WIDTH, breadth, card, put, write
 from course_utils.plotting.colours import INK, INPUT, KERNEL, MUTED, OUTPUT, tint
 from course_utils.plotting.picture import Picture, still
 from course_utils.plotting.reading import named, tensor
@@ -155,7 +155,7 @@ def draw_cell(ax, x, y, cell: Cell, text, gid, colour, strong=False, dashed=Fals
     fill = "white" if colour is None else tint(colour, STRONG if strong else PALE)
     edge, style = (MUTED, (0, (3, 2))) if colour is None or dashed else (colour, "-")
     size, width = (cell.width - 3, cell.height - 3), 1.8 if strong else 0.9
-    ax.add_artist(Rectangle((x + 1.5, y + 1.5), *size, fc=fill, ec=edge, ls=style, lw=width, gid=gid))
+    put(ax, Rectangle((x + 1.5, y + 1.5), *size, fc=fill, ec=edge, ls=style, lw=width, gid=gid))
     if text:
         look = {"color": MUTED if colour is None else INK, "weight": "bold" if strong else "normal"}
         write(ax, x + cell.width / 2, y + cell.height / 2, text, size=cell.font, gid=gid, **look)
