@@ -1,6 +1,7 @@
 """The instructor's pages speak of the lessons as they are, and their numbers are computed.
 
-A plan's sections, times and mistakes are compared with the lesson and its tasks; every code block in instructor/ runs.
+A plan's sections, times and mistakes are compared with the lesson and its tasks, a schedule's minutes with the plans;
+every code block in instructor/ runs.
 """
 
 import doctest
@@ -18,6 +19,7 @@ INSTRUCTOR = ROOT / "instructor"
 PAGES = sorted(INSTRUCTOR.rglob("*.md"))
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PLANS = [INSTRUCTOR / "plans" / f"{lesson.stem}.md" for lesson in LESSONS]
+SCHEDULES = INSTRUCTOR / "schedules.md"
 
 
 def name(path):
@@ -38,6 +40,19 @@ def sections(plan):
 
 def polls(plan):
     return re.split(r"^### ", plan.partition("## Polls\n")[2].partition("\n## ")[0], flags=re.MULTILINE)[1:]
+
+
+def timetables(text):
+    """The tables of a schedule: for each day its rows (time, what, minutes). A row that is none of these fails."""
+    days = re.findall(r"^\| time \| what \| minutes \|\n\|[-|]+\|\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+    row = re.compile(r"\| (\d\d:\d\d) \| (.+) \| (\d+) \|")
+    return [[row.fullmatch(line).groups() for line in day.splitlines()] for day in days]
+
+
+def schedules():
+    """(title, text) of each course in schedules.md."""
+    parts = re.split(r"^## ", SCHEDULES.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return [part.split("\n", 1) for part in parts]
 
 
 def test_every_lesson_has_a_plan():
@@ -76,6 +91,56 @@ def test_mistakes_are_those_that_the_checker_knows(plan):
     named = set(re.findall(r"`(\w+/\w+)`", plan.read_text(encoding="utf-8")))
     assert not named - known
     assert len(named) >= 4 or plan.stem == "00_start_here"
+
+
+@pytest.mark.parametrize("plan", PLANS[1:], ids=name)
+def test_the_short_way_through_a_sheet_names_its_tasks(plan):
+    short = re.search(r"short of\s+time\s+does\s+(.+?)[.;:]", plan.read_text(encoding="utf-8"), flags=re.DOTALL)[1]
+    named = set(re.findall(r"`(\w+)`", short))
+    assert named
+    assert named < {task.id for task in tasks.of_sheet(plan.stem)}
+
+
+def test_a_lesson_in_a_schedule_takes_the_minutes_of_its_plan():
+    rows = [row for _, text in schedules() for day in timetables(text) for row in day if "plans/" in row[1]]
+    assert len(rows) > 25
+    for _, what, minutes in rows:
+        number, plan, how = re.fullmatch(r"lesson \[(\d+)\]\(plans/(.+)\), (whole|short)", what).groups()
+        assert plan.startswith(f"{int(number):02d}_"), what
+        text = (INSTRUCTOR / "plans" / plan).read_text(encoding="utf-8")
+        whole, short = re.search(r"In class:\*\* (\d+) minutes; (\d+) ", text).groups()
+        assert minutes == (whole if how == "whole" else short), what
+
+
+def test_the_times_of_a_day_add_up():
+    days = [day for _, text in schedules() for day in timetables(text)]
+    assert len(days) == 1 + 5 + 2 * 8
+    for day in days:
+        begins = [int(time[:2]) * 60 + int(time[3:]) for time, _, _ in day]
+        assert day[-1][1] == "end"
+        for i, (time, what, minutes) in enumerate(day[:-1]):
+            assert begins[i] + int(minutes) <= begins[i + 1], (time, what)
+
+
+def test_sheets_in_a_schedule_take_the_minutes_that_they_give():
+    text = SCHEDULES.read_text(encoding="utf-8")
+    in_class = re.findall(r"sheet \[(\d+)\]\(\.\./exercises/(\w+)\.ipynb\): (.+?) \| (\d+) \|", text)
+    at_home = re.findall(r"sheet \[(\d+)\]\(\.\./exercises/(\w+)\.ipynb\), (\d+) minutes", text)
+    assert in_class
+    assert len(in_class) + len(at_home) == text.count("exercises/")
+    for number, sheet, chosen, minutes in in_class:
+        needed = {task.id: task.minutes for task in tasks.of_sheet(sheet)}
+        assert sum(needed[task] for task in re.findall(r"`(\w+)`", chosen)) <= int(minutes), (sheet, chosen)
+        assert sheet.startswith(f"{int(number):02d}_")
+    for number, sheet, minutes in at_home:
+        assert sum(task.minutes for task in tasks.of_sheet(sheet)) == int(minutes), sheet
+        assert sheet.startswith(f"{int(number):02d}_")
+
+
+def test_eight_weeks_teach_every_lesson_whole_and_hand_out_every_sheet():
+    text = dict(schedules())["Eight weeks"]
+    assert re.findall(r"\(plans/(\w+)\.md\), whole", text) == [plan.stem for plan in PLANS]
+    assert re.findall(r"exercises/(\w+)\.ipynb\), \d+ minutes", text) == [plan.stem for plan in PLANS[1:]]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
