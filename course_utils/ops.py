@@ -395,8 +395,10 @@ def _transposed(Y: Tensor, K: Tensor, stride, dilation, size) -> Tensor:
     Zeros between the pixels, a border around them, and the flipped kernel slides over it.
     """
     (sh, sw), (bottom, right) = stride, (span - 1 for span in _spans(K, dilation))
-    stuffed = Y.new_zeros(*Y.shape[:3], size[0] - bottom, size[1] - right)
-    stuffed[..., ::sh, ::sw][..., : Y.shape[-2], : Y.shape[-1]] = Y
+    stuffed, (h, w) = Y, Y.shape[-2:]
+    if (h, w) != (size[0] - bottom, size[1] - right):
+        stuffed = Y.new_zeros(*Y.shape[:3], size[0] - bottom, size[1] - right)
+        stuffed[..., ::sh, ::sw][..., :h, :w] = Y
     bordered = F.pad(stuffed, (right, right, bottom, bottom))
     return _Correlation.apply(bordered, K.transpose(1, 2).flip(-2, -1), (1, 1), dilation)
 
@@ -418,16 +420,19 @@ def _winograd(X: Tensor, K: Tensor) -> Tensor:
     kernels = (torch.kron(G, G) @ K.reshape(-1, 9).T).reshape(16, groups, outs, C)
     pairs = X.unflatten(-2, (h + 1, 2)).unflatten(-1, (w + 1, 2)).permute(0, 4, 6, 1, 2, 3, 5)
     Y = X.new_empty(N, groups, outs, h, 2, w, 2)
+    n = None
     for x, y in _blocks(16 * groups * C * h * w, pairs, Y):
+        if n != len(y):  # the blocks use the same memory over and over; only the last may be smaller
+            n = len(y)
+            half, pixels = X.new_empty(4, 2, groups, C, n, h, w + 1), X.new_empty(4, 4, groups, C, n, h, w)
+            products, four = X.new_empty(16, groups, outs, n * h * w), X.new_empty(4, groups * outs * n * h * w)
+            half_by_column, pixels_by_column = half.transpose(0, 1), pixels.transpose(0, 1)
         x = x.movedim(0, 4).contiguous()  # (row in the pair, column in the pair, groups, C, n, h + 1, w + 1)
-        half = x.new_empty(4, *x.shape[1:5], h, w + 1)
-        pixels = x.new_empty(4, 4, *x.shape[2:5], h, w)
         _times_B(x[..., :-1, :], x[..., 1:, :], out=half)
-        half, pixels_by_column = half.transpose(0, 1), pixels.transpose(0, 1)
-        _times_B(half[..., :-1], half[..., 1:], out=pixels_by_column)
-        products = kernels @ pixels.reshape(16, groups, C, -1)
-        four = torch.kron(A, A) @ products.reshape(16, -1)
-        y.copy_(four.reshape(2, 2, groups, outs, len(y), h, w).permute(4, 2, 3, 5, 0, 6, 1))
+        _times_B(half_by_column[..., :-1], half_by_column[..., 1:], out=pixels_by_column)
+        torch.matmul(kernels, pixels.flatten(4).flatten(0, 1), out=products)
+        torch.matmul(torch.kron(A, A), products.flatten(1), out=four)
+        y.copy_(four.reshape(2, 2, groups, outs, n, h, w).permute(4, 2, 3, 5, 0, 6, 1))
     return Y.reshape(N, groups, outs, 2 * h, 2 * w)[..., : H - 2, : W - 2]
 
 
