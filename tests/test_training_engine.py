@@ -140,7 +140,9 @@ def test_compiled_training_is_plain_training_up_to_rounding():
     """A small network, because most of the time goes into the compiler."""
 
     def small(num_classes):
-        return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(338, num_classes))
+        return nn.Sequential(
+            nn.Conv2d(1, 2, 3), nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(338, num_classes)
+        )
 
     settings = {"optimizer": "sgd", "schedule": "constant", "batch_size": 20, "augment": None}
     model, history = trained(small, compile=True, **settings)

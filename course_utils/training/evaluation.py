@@ -63,7 +63,7 @@ def as_float(X):
     >>> as_float(torch.tensor([0, 51, 255], dtype=torch.uint8))
     tensor([0.0000, 0.2000, 1.0000])
     """
-    return X.float() / 255 if X.dtype == torch.uint8 else X
+    return X.float().div_(255) if X.dtype == torch.uint8 else X
 
 
 def check_pair(pair, name):
