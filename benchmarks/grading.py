@@ -2,13 +2,18 @@
 
 python benchmarks/grading.py [--copies 200] [--jobs 2] [SHEET ...]
 
-A cold import is `import torch` in a fresh Python process, one before and one after each batch; the median counts.
-A batch is one `python -m course_utils grade` from its start to its last report, divided by the number of copies. Memory
-is watched in a smaller batch of its own, since watching takes time: the sum over all processes of what each keeps in
-memory, with pages that several share counted once (Linux's PSS).
+A cold import is `import torch` in a fresh Python process: the median of three before each batch and three after it.
+A batch is one `python -m course_utils grade` from its start to its last report, divided by the number of copies.
+
+On a machine that does other work, too, the clock says little. There the ratio by CPU stands: the processor time of a
+submission, divided by the jobs, against that of an import.
+
+Memory is watched in a smaller batch of its own, since watching takes time: the sum over all processes of what each keeps
+in memory, with pages that several share counted once (Linux's PSS).
 """
 
 import argparse
+import os
 import platform
 import shutil
 import statistics
@@ -17,6 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 SHEETS = ("01_corr2d", "06_pooling", "09_transposed_conv")
@@ -29,35 +35,53 @@ def main() -> None:
     options.add_argument("--copies", type=int, default=200, help="submissions in a batch")
     options.add_argument("--jobs", type=int, default=2, help="submissions at the same time")
     chosen = options.parse_args()
-    imports = [cold_import() for _ in range(3)]
-    seconds = {sheet: batch(sheet, chosen.copies, chosen.jobs) for sheet in chosen.sheets}
-    imports += [cold_import() for _ in range(3)]
-    cold = statistics.median(imports)
-    print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {chosen.jobs} jobs")
-    print(f"cold import torch: {cold:.2f} s ({min(imports):.2f} to {max(imports):.2f})\n")
-    print("| sheet | copies | whole batch, s | a submission, s | in cold imports | a minute | peak memory, GiB |")
-    print("|---|---|---|---|---|---|---|")
-    for sheet, whole in seconds.items():
-        each, memory = whole / chosen.copies, peak_memory(sheet, chosen.jobs)
-        numbers = f"{whole:.1f} | {each:.3f} | {each / cold:.3f} | {60 / each:.0f} | {memory}"
-        print(f"| {sheet} | {chosen.copies} | {numbers} |")
+    print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {chosen.jobs} jobs\n")
+    head = ["sheet", "copies", "batch, s", "a submission, s", "cold import, s", "ratio", "a minute"]
+    head += ["CPU a submission, s", "CPU of an import, s", "ratio by CPU", "peak memory, GiB"]
+    print(f"| {' | '.join(head)} |\n{'|---' * len(head)}|", flush=True)
+    for sheet in chosen.sheets:
+        imports = [cold_import() for _ in range(3)]
+        cost = batch(sheet, chosen.copies, chosen.jobs) / chosen.copies
+        imports += [cold_import() for _ in range(3)]
+        cold = Cost(*(statistics.median(parts) for parts in zip(*imports, strict=True)))
+        by_cpu = cost.cpu / chosen.jobs / cold.cpu
+        numbers = [f"{cost.wall * chosen.copies:.1f}", f"{cost.wall:.3f}", f"{cold.wall:.2f}"]
+        numbers += [f"{cost.wall / cold.wall:.3f}", f"{60 / cost.wall:.0f}"]
+        numbers += [f"{cost.cpu:.3f}", f"{cold.cpu:.2f}", f"{by_cpu:.3f}", peak_memory(sheet, chosen.jobs)]
+        print(f"| {sheet} | {chosen.copies} | {' | '.join(numbers)} |", flush=True)
 
 
-def cold_import() -> float:
-    """Seconds that `import torch` takes in a fresh process, Python's own start not counted."""
-    clock = "import time; began = time.perf_counter(); import torch; print(time.perf_counter() - began)"
-    return float(subprocess.run([sys.executable, "-c", clock], capture_output=True, text=True, check=True).stdout)
+class Cost(NamedTuple):
+    """Seconds: by the clock, and of processors."""
+
+    wall: float
+    cpu: float
+
+    def __truediv__(self, count: int) -> "Cost":
+        return Cost(self.wall / count, self.cpu / count)
 
 
-def batch(sheet: str, copies: int, jobs: int) -> float:
-    """Seconds that it takes to grade so many copies of the solved sheet, into a new report."""
+def cost_of(command: list[str]) -> Cost:
+    """Run a command in the course's folder; processor time counts all processes that it starts and waits for."""
+    before, began = os.times(), time.perf_counter()
+    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    wall, after = time.perf_counter() - began, os.times()
+    user, system = after.children_user - before.children_user, after.children_system - before.children_system
+    return Cost(wall, user + system)
+
+
+def cold_import() -> Cost:
+    """`import torch` in a fresh process, less an empty process."""
+    full, empty = (cost_of([sys.executable, "-c", code]) for code in ("import torch", "pass"))
+    return Cost(full.wall - empty.wall, full.cpu - empty.cpu)
+
+
+def batch(sheet: str, copies: int, jobs: int) -> Cost:
+    """Grade so many copies of the solved sheet, into a new report."""
     with tempfile.TemporaryDirectory() as folder:
-        command = prepare(Path(folder), sheet, copies, jobs)
-        began = time.perf_counter()
-        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-        seconds = time.perf_counter() - began
+        cost = cost_of(prepare(Path(folder), sheet, copies, jobs))
         check_all_passed(Path(folder, "report", "grades.csv"), copies)
-    return seconds
+    return cost
 
 
 def prepare(folder: Path, sheet: str, copies: int, jobs: int) -> list[str]:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import cache
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
@@ -808,6 +809,42 @@ def test_a_submission_that_kills_the_grader_kills_no_other_mark(graded, tmp_path
     monkeypatch.undo()  # and the next start tries it again
     marks = batch.grade(Batch(submissions, SHEET, tmp_path / "out", jobs=1, allow_weak=True))
     assert marks == undisturbed[:2]
+
+
+def test_a_grader_that_cannot_work_says_so_and_marks_nobody(graded, tmp_path, monkeypatch):
+    folder, _, _ = graded
+    submit = batch.ProcessPoolExecutor.submit
+    monkeypatch.setattr(batch.ProcessPoolExecutor, "submit", lambda self, _, order: submit(self, helpless, order))
+    with pytest.raises(Refused, match="No worker can be prepared: a file is missing"):
+        batch.grade(Batch(folder, SHEET, tmp_path / "out", seed=7, jobs=1, allow_weak=True))
+    assert reports_in(tmp_path / "out") == {}
+
+
+def helpless(order: str) -> str:
+    def cannot():
+        raise RuntimeError("No worker can be prepared: a file is missing.")
+
+    batch._workshop = cannot
+    return batch.carry_out(order)
+
+
+def test_a_workshop_that_is_gone_is_replaced(monkeypatch):
+    ends = iter([RuntimeError("the process that starts them is gone"), None])
+    opened = []
+
+    def mark(workshop, submission, sheet, seed):
+        opened.append(workshop)
+        if error := next(ends):
+            raise error
+        return marking.ungraded("ada", sheet, "-")
+
+    monkeypatch.setattr(marking, "mark", mark)
+    monkeypatch.setattr(batch, "_workshop", cache(lambda: contextlib.ExitStack()))
+    order = batch._order(Batch(Path("in"), SHEET, Path("out"), allow_weak=True), Submission("ada"), 1)
+    with pytest.raises(RuntimeError):
+        batch.carry_out(order)
+    assert marking.from_json(batch.carry_out(order)).learner == "ada"
+    assert opened[0] is not opened[1]
 
 
 @pytest.mark.skipif(find_spec("distributed") is None, reason='needs Dask: pip install "convolution-course[grade]"')

@@ -128,7 +128,7 @@ def _marks(batch: Batch, submissions: list[Submission], seed: int, kept: Path) -
     with tqdm(total=len(submissions), initial=len(marks), desc=batch.sheet, unit="learner", disable=None) as bar:
         failures = _carry_out(batch, list(waiting), lambda order, text: (keep(order, text), bar.update()))
     for order, error in failures.items():  # not kept: the next start tries them again
-        problem = f"The grader itself failed twice on this submission ({type(error).__name__}). Look at it by hand."
+        problem = f"The grader itself failed twice on this submission ({type(error).__name__}). Nothing is decided yet."
         marks[waiting[order]] = marking.ungraded(waiting[order], batch.sheet, problem)
     return marks
 
@@ -172,11 +172,22 @@ def carry_out(order: str) -> str:
     asked = json.loads(order)
     with _one_at_a_time:
         if asked["grader"] != grader():
-            raise Refused("A worker of the cluster has another version of the course, of Python or of torch.")
+            raise Refused(
+                "A process that grades has another version of the course, of Python or of torch than the one that "
+                "started it. On one computer: the course's files were changed just now; start again."
+            )
         _require_level(sandbox.strongest(), asked["allow_weak"])
-        workshop = _workshop()
+        try:
+            workshop = _workshop()
+        except RuntimeError as error:  # of no submission's making: it would be the same with all of them
+            raise Refused(str(error)) from None
         submission = Submission(asked["learner"], tuple(asked["cells"]))
-        return marking.to_json(marking.mark(workshop, submission, asked["sheet"], asked["seed"]))
+        try:
+            return marking.to_json(marking.mark(workshop, submission, asked["sheet"], asked["seed"]))
+        except RuntimeError:  # no worker can be started any more; the next one starts anew
+            _workshop.cache_clear()
+            workshop.close()
+            raise
 
 
 @cache
@@ -210,6 +221,8 @@ def _carry_out(batch: Batch, orders: list[str], done: Callable[[str, str], objec
                 if error is None:
                     done(order, future.result())
                     continue
+                if isinstance(error, Refused):
+                    raise error
                 failed[order] = error
                 if isinstance(error, BrokenExecutor):
                     break  # and go on in a new one

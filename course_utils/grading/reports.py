@@ -28,7 +28,7 @@ NBGRADER = (
 )
 FORMULAS = ("=", "+", "-", "@")
 LONGEST_FLAG = 300
-STRONG_WORDS = " (no network, one core, no files but Python's, the libraries' and its own, and nothing outlives it)"
+STRONG_WORDS = " (no network, one core, no files but Python's, the libraries' and its own; what it starts ends with it)"
 RESERVED = ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)))
 
 

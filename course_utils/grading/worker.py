@@ -125,9 +125,10 @@ class _Rooms:
             raise RuntimeError("a library started a thread while it was imported, and threads do not survive a fork")
         with contextlib.suppress(OSError):  # a wish, not a wall: should memory run out, nobody else is to end
             Path("/proc/self/oom_score_adj").write_text("1000")
-        namespaces.furnish()
         gc.collect()
         gc.freeze()  # the collector would touch, and so copy, every page that workers share
+        linux.take_huge_pages()
+        namespaces.furnish()
 
     def receive(self, judge: socket.socket) -> None:
         while True:
