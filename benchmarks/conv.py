@@ -114,8 +114,8 @@ def allocations(record) -> list[int]:
 def row(rung, seconds, memory) -> str:
     if rung not in seconds:
         return "left out: too slow | | | | "
-    cells = [f"{1000 * s:.3g} | {s / torchs:.2f}" for s, torchs in zip(seconds[rung], seconds[PEER], strict=True)]
-    return " | ".join([*cells, f"{memory[rung] / 2**20:.3g}"])
+    cells = [f"{1000 * s:.4g} | {s / torchs:.2f}" for s, torchs in zip(seconds[rung], seconds[PEER], strict=True)]
+    return " | ".join([*cells, f"{memory[rung] / 2**20:.4g}"])
 
 
 if __name__ == "__main__":
