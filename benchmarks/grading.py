@@ -8,7 +8,7 @@ A batch is one `python -m course_utils grade` from its start to its last report,
 On a machine that does other work, too, the clock says little. There the ratio by CPU stands: the processor time of a
 submission, divided by the jobs, against that of an import.
 
-Memory is watched in a smaller batch of its own, since watching takes time: the sum over all processes of what each keeps
+Memory is watched in a smaller batch of its own, since watching takes time: the sum over all processes of what each has
 in memory, with pages that several share counted once (Linux's PSS).
 """
 
