@@ -150,15 +150,15 @@ def contenders(folder, device):
 # --- what is measured -------------------------------------------------------------------------------------------------
 
 
-def race(folder, device, rounds, epochs):
-    """Everybody's results, round by round, after a first round that does not count; then one longer training each."""
+def race(folder, device, rounds, epochs, warm_up):
+    """All results, round by round, after ``warm_up`` rounds that do not count; then one longer training each."""
     field = {name: Contender(make) for name, make in contenders(folder, device).items()}
     try:
         results = {name: [] for name in field}
-        for number in range(rounds + 1):
+        for number in range(1 - warm_up, rounds + 1):
             for name, contender in tqdm(field.items(), desc=f"round {number} of {rounds}"):
                 result = contender.train(1)
-                if number:
+                if number > 0:
                     results[name].append(result)
         curves = {name: field[name].train(epochs) for name in (list(D2L)[-1], list(OURS)[-1])}
     finally:
@@ -306,7 +306,7 @@ def main(words=None):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         peer.write_idx_files(folder, train, test)
-        results, curves = race(folder, options.device, rounds, epochs)
+        results, curves = race(folder, options.device, rounds, epochs, warm_up=0 if options.quick else 1)
         machine = f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads, {options.device}"
         print(f"{machine}, torch {torch.__version__}, {train:,} + {test:,} images")
         difference = agree(folder, options.device, images=min(train, 20 * BATCH + 100))

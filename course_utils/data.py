@@ -214,6 +214,8 @@ def _read(source, files):
             opener = gzip.open if path.suffix == ".gz" else open
             with opener(path, "rb") as packed, open(raw / path.name.removesuffix(".gz"), "wb") as plain:
                 shutil.copyfileobj(packed, plain)
+                if "images" in path.name and plain.tell() <= 16:
+                    raise ValueError(f"{path.name} holds no image")
         parts = [source(scratch, train=train) for train in (True, False)]
     return [(part.data, part.targets) for part in parts]
 

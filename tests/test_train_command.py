@@ -145,7 +145,7 @@ def test_a_loss_that_is_no_number_is_one_sentence(folder, capsys):
 @pytest.mark.parametrize(
     ("shape", "sentence"),
     [({"size": 27}, "must hold as many labels 0..9 as images of 28x28"), ({"labels": 12}, "labels 0..9"),
-     ({"train": 0}, "is damaged or no idx file")],
+     ({"train": 0}, "train-images-idx3-ubyte holds no image")],
 )  # fmt: skip
 def test_bad_data_is_one_sentence(tmp_path, capsys, shape, sentence):
     write_four(tmp_path, **shape)

@@ -104,6 +104,16 @@ def trained(folder, name, batch=0, rank=0, dropout=0.0):
     return model.state_dict()
 
 
+def pooled(folder, dtype=torch.float64, **how):
+    """Losses and weights of a network that pools."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                          nn.Linear(36, 3)).to(dtype)  # fmt: skip
+    data = Dataset(*((X.to(dtype), y) for X, y in images()[:2]), images().classes)
+    history = training.fit(model, data, optimizer="sgd", lr=0.1, **EVERYWHERE, **how)
+    return {"loss": history.train_loss, "weights": model.state_dict()}
+
+
 def dropout_masks(folder):
     """What dropout leaves of ones in this process, and the random state before and after."""
     forward = training.Workers().replicate(model := nn.Sequential(nn.Linear(64, 64), nn.Dropout(0.5)))
@@ -115,10 +125,10 @@ def dropout_masks(folder):
     return mask, torch.equal(before, torch.get_rng_state()), after
 
 
-def refused(folder, batch_size, lr):
+def refused(folder, batch_size, lr, **how):
     try:
         training.fit(network(), images(), optimizer="sgd", schedule="constant",
-                     **EVERYWHERE | {"batch_size": batch_size, "lr": lr})  # fmt: skip
+                     **EVERYWHERE | {"batch_size": batch_size, "lr": lr} | how)  # fmt: skip
     except (ValueError, FloatingPointError) as error:
         return f"{type(error).__name__}: {error}"
     return "taken"
@@ -135,6 +145,9 @@ WORK = {
     "dropout": dropout_masks,
     "small batch": functools.partial(refused, batch_size=40, lr=0.1),
     "no number": functools.partial(refused, batch_size=16, lr=1e300),
+    "compiled": functools.partial(refused, batch_size=16, lr=0.1, compile=True),
+    "fused": functools.partial(pooled, fuse=True),
+    "bfloat16": functools.partial(pooled, dtype=torch.float32, amp=True),
 }
 
 
@@ -190,7 +203,8 @@ def alone(tmp_path_factory):
     try:
         assert trained(folder, "one.pt", batch=5) == "stopped"
         return folder, {"gradients": gradients(folder), "cumulative": gradients(folder, momentum=None),
-                        "whole": trained(folder, "whole.pt"), "dropout": dropout_masks(folder)}  # fmt: skip
+                        "whole": trained(folder, "whole.pt"), "dropout": dropout_masks(folder),
+                        "plain": pooled(folder), "bfloat16": WORK["bfloat16"](folder)}  # fmt: skip
     finally:
         signal.signal(signal.SIGTERM, usual)
 
@@ -230,6 +244,18 @@ def test_every_gradient_is_that_of_a_single_process(alone, two, work):
         for name in ("train_accuracy", "test_accuracy", "lr"):
             assert result["history"][name] == expected["history"][name]
     assert all(torch.equal(a, b) for a, b in zip(*(result["weights"].values() for result in found), strict=True))
+
+
+def test_fused_in_two_processes_is_plain_in_one(alone, two):
+    for result in two[1]:
+        close(result["fused"], alone[1]["plain"])
+
+
+def test_bfloat16_in_two_processes_is_bfloat16_in_one_to_its_few_digits(alone, two):
+    """Batch normalization, over both processes, must count in float32: in bfloat16 257 is 256."""
+    first, second = (result["bfloat16"] for result in two[1])
+    assert all(torch.equal(first["weights"][name], value) for name, value in second["weights"].items())
+    torch.testing.assert_close(first, alone[1]["bfloat16"], rtol=0.02, atol=0.005)
 
 
 def test_only_the_first_process_calls_back(two):
@@ -273,6 +299,7 @@ def test_what_no_process_can_train_is_refused_by_all(two):
         )
         assert result["no number"].startswith("FloatingPointError: the loss became ")
         assert result["no number"].endswith("use a lower lr than 1e+300")
+        assert result["compiled"] == "ValueError: compile must be False with several processes, not True"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])

@@ -64,6 +64,8 @@ def fit(
     model.to(device_of(model) if device is None else device)
     X, y = pair_for(model, data, "train")
     test = pair_for(model, data, "test")
+    if channels_last and X.dim() == 4:
+        X = X.contiguous(memory_format=torch.channels_last)  # batches by indexing stay so
     optimizer = _make_optimizer(optimizer, model, lr)
     settings = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "schedule": schedule, "seed": seed,
