@@ -26,6 +26,7 @@ SHEETS = (
     "12_backward",
     "13_lenet",
     "14_look_inside",
+    "15_scale_up",
 )
 
 
