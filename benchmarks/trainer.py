@@ -169,6 +169,7 @@ def race(folder, device, rounds, epochs, warm_up):
 
 def agree(folder, device, images):
     """Train losses of both loops on the very same batches, two epochs. They must agree to rounding."""
+    torch.backends.cudnn.allow_tf32 = False  # a GPU would round factors to 10 bits; the race is over when this runs
     dataset = data.load("fashion_mnist", root=folder / "data", device=device, dtype=torch.uint8)
     dataset = dataset._replace(train=tuple(part[:images] for part in dataset.train))
     torch.manual_seed(0)
