@@ -101,7 +101,7 @@ class Report:
         if printed:  # its lines belong together
             paragraphs += f"<p>{PRINTED}</p><pre>{html.escape(printed)}</pre>"
         drawing = picture(self.verdict)
-        image = drawing._repr_mimebundle_()[0]["text/html"] if drawing else ""
+        image = drawing.html if drawing else ""
         page = f'<div style="border-left: 5px solid {colour}; padding: 0 0.8em">{paragraphs}{image}</div>'
         return {"text/plain": repr(self), "text/html": page}, {}
 

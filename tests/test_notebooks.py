@@ -76,7 +76,7 @@ def metadata_is_minimal(nb, folder):
     kernels = [dict(KERNEL, display_name=name) for name in ("Python 3", "Python 3 (ipykernel)")]
     if nb["metadata"] not in [{"kernelspec": kernel, "language_info": {"name": "python"}} for kernel in kernels]:
         yield f"metadata {nb['metadata']}, must be kernelspec {KERNEL} and language_info {{'name': 'python'}} alone"
-    known = {"tags", "jupyter"} if folder.name == "notebooks" else {"tags", "jupyter", "nbgrader"}
+    known = {"tags", "jupyter", "slideshow" if folder.name == "notebooks" else "nbgrader"}
     for cell in nb["cells"]:
         if extra := set(cell["metadata"]) - known:
             yield f"{cell['id']}: cell metadata {sorted(extra)}"

@@ -91,7 +91,7 @@ def test_a_solution_passes_and_says_why_and_a_sheet_is_not_written_yet(sheet):
 def toy(tmp_path):
     for folder in ("tools", "solutions", "exercises"):
         (tmp_path / folder).mkdir()
-    for name in ("sheets.py", "store.py"):
+    for name in ("sheets.py", "store.py", "slides.py"):
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     body = "def two():\n    ### BEGIN SOLUTION\n    return 2\n    ### END SOLUTION"
     made = [

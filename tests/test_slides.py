@@ -56,3 +56,14 @@ def test_nobody_sees_an_answer_beside_its_question(slides, lesson):
     assert {kind for cell, kind in kinds if cell == "code"} == {"subslide"}
     predictions = [cell for cell in nb.cells if cell.cell_type == "markdown" and "<b>Predict" in cell.source]
     assert {cell.metadata["slideshow"]["slide_type"] for cell in predictions} <= {"fragment"}
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_the_lesson_itself_says_where_a_slide_begins(slides, lesson):
+    """So that JupyterLab shows the same slides: its extension reads the marks in the notebook."""
+    import nbformat
+
+    nb = nbformat.read(lesson, as_version=4)
+    stored_in = [cell.metadata.get("slideshow") for cell in nb.cells]
+    slides.mark_slides(nb)
+    assert stored_in == [cell.metadata["slideshow"] for cell in nb.cells], "run tools/store.py"

@@ -3,8 +3,8 @@
     python tools/store.py notebooks/01_corr2d.ipynb ...
 
 Each notebook runs in a fresh kernel from top to bottom. It is then written without what belongs to the editor or the
-machine, and with the answer to every prediction folded: JupyterLab unfolds it when its cell is run. A notebook that
-raises is left as it was.
+machine, and with the answer to every prediction folded: JupyterLab unfolds it when its cell is run. Lessons also say
+where a slide begins. A notebook that raises is left as it was.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 import nbformat
+import slides
 from nbclient import NotebookClient
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -48,6 +49,8 @@ def store(path: Path) -> None:
     NotebookClient(nb, timeout=600, kernel_name="python3", coalesce_streams=True, resources=resources).execute()
     clean(nb)
     fold_answers(nb)
+    if path.parent.name == "notebooks":
+        slides.mark_slides(nb)
     unfinished = path.with_suffix(".tmp")
     nbformat.write(nb, unfinished)
     os.replace(unfinished, path)

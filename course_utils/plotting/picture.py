@@ -11,6 +11,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+# A folded output shows its first line in JupyterLab: without this one, the answer itself, since the tag begins with it.
+UNFOLDS = "<!-- The picture unfolds when the cell is run. -->\n"
+
 
 @dataclass(frozen=True, repr=False)
 class Picture:
@@ -42,7 +45,7 @@ class Picture:
         return f'<img alt="{html.escape(self.alt)}" width="{self.size[0]}" style="max-width: 100%" {source}>'
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {"text/plain": repr(self), "text/html": self.html}, {}
+        return {"text/plain": repr(self), "text/html": UNFOLDS + self.html}, {}
 
     def save(self, path) -> Path:
         """Write the PNG to `path`, whole or not at all."""

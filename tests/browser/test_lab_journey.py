@@ -152,7 +152,6 @@ def test_a_learner_errs_mends_and_sees_it_counted(journey):
         start = journey.follow("The map", "notebooks/00_start_here.ipynb")
         counted = start.output("progress-see").get_by_role("row").filter(has_text="01_corr2d")
         assert "0 of" in counted.inner_text()
-        start.run("map-see")  # the next cell needs what this one imports
         start.run("progress-see")
         counted.get_by_text("1 of").wait_for()
         assert start.errors() == []
