@@ -33,6 +33,10 @@ OTHER_OPS = frozenset(
     )
 )
 
+AUTOGRAD = frozenset({"autograd", "backward", "requires_grad_", "requires_grad="})
+READY_GRADIENTS = frozenset({"conv2d_input", "conv2d_weight", "Conv2dFunction"})
+UNFOLD = frozenset({"F.unfold", "functional.unfold", "Unfold"})  # a tensor's own `unfold` is another thing, and allowed
+
 # What each task's text forbids. A bare name is meant wherever it stands (`F.conv2d`, `ops.conv2d`), "ops.*" is all of a
 # module, "groups=" an argument. A task to write or to mend that is not named here forbids torch's own convolution.
 FORBIDDEN: dict[str, frozenset[str]] = {
@@ -60,6 +64,15 @@ FORBIDDEN: dict[str, frozenset[str]] = {
     "conv3d_by_frames": frozenset({"conv3d", "Conv3d"}),
     "paint": TRANSPOSED,
     "mended_slide": TRANSPOSED,
+    "conv_by_slices": CONVOLUTIONS | UNFOLD | {"ops.*"},
+    "windows_to_columns": UNFOLD,
+    "mended_fft_conv": CONVOLUTIONS | {"ops.*"},
+    "picture_gradient": TRANSPOSED | AUTOGRAD | READY_GRADIENTS,
+    "kernel_gradient": TRANSPOSED | AUTOGRAD | READY_GRADIENTS,
+    "mended_pool_gradient": AUTOGRAD,
+    "own_conv": READY_GRADIENTS | {"F.conv2d", "functional.conv2d", "Conv2d"},
+    "rank_correlation": frozenset({"spearmanr"}),
+    "pooling_kernels": frozenset({"phase_kernels", "fuse_pooling"}),
     # The unseen digits are from a data set that everybody has, with their labels.
     "train_digits": frozenset({"load_digits", "data.load"}),
 }
