@@ -64,7 +64,11 @@ class Workshop:
         found = sandbox.strongest() if level is None else sandbox.find(level)
         self.limits, self.level, self.missing = limits, found.name, found.missing
         self._core = _Core()
-        self._starter = (_Warm if self.level == STRONG else _Spawning)(limits, self._core.number)
+        try:
+            self._starter = (_Warm if self.level == STRONG else _Spawning)(limits, self._core.number)
+        except BaseException:
+            self._core.give_back()
+            raise
 
     def __enter__(self) -> "Workshop":
         return self
