@@ -5,13 +5,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils.observing import Case
-from course_utils.tasks.task import Draw, Misconception, Task, once
+from course_utils.tasks.task import Draw, Misconception, Task, once, pair
 
 K_OF_LESSON, G_OF_LESSON = torch.arange(4.0).reshape(2, 2), torch.arange(1.0, 5).reshape(2, 2)
-
-
-def pair(value):
-    return value if isinstance(value, tuple) else (value, value)
 
 
 def answers(size, kernel, stride=1, padding=0):

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils.observing import Case
-from course_utils.tasks.task import Draw, Misconception, Task, as_list, once
+from course_utils.tasks.task import Draw, Misconception, Task, as_list, once, pair
 
 # ---------------------------------------------------------------------------------------------------------
 # Predict shapes, numbers and bytes
@@ -148,10 +148,6 @@ SHAPES = Task(
 # ---------------------------------------------------------------------------------------------------------
 # A dilated kernel
 # ---------------------------------------------------------------------------------------------------------
-
-
-def pair(value):
-    return value if isinstance(value, tuple) else (value, value)
 
 
 def dilated(X, K, dilation=1):

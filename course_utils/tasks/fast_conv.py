@@ -4,11 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from course_utils.observing import Case
-from course_utils.tasks.task import Draw, Misconception, Task, as_list, once
-
-
-def pair(value):
-    return value if isinstance(value, tuple) else (value, value)
+from course_utils.tasks.task import Draw, Misconception, Task, as_list, once, pair
 
 
 def padded(X, padding):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from course_utils.observing import Case
-from course_utils.tasks.task import Draw, Misconception, Task, as_list, once
+from course_utils.tasks.task import Draw, Misconception, Task, as_list, once, pair
 
 # ---------------------------------------------------------------------------------------------------------
 # Both kinds of pooling
@@ -15,10 +15,6 @@ from course_utils.tasks.task import Draw, Misconception, Task, as_list, once
 
 def oracle(X, pool_size, mode="max", stride=1, padding=0):
     return (F.max_pool2d if mode == "max" else F.avg_pool2d)(X, pool_size, stride, padding)
-
-
-def pair(value):
-    return value if isinstance(value, tuple) else (value, value)
 
 
 def padded(X, mode, padding, low=float("-inf")):

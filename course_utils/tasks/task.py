@@ -102,6 +102,15 @@ def as_list(T: Tensor) -> str:
     return f"{T.item():.4g}"
 
 
+def pair(value) -> tuple:
+    """A setting as (rows, columns): a whole number counts for both.
+
+    >>> pair(2), pair((2, 3))
+    ((2, 2), (2, 3))
+    """
+    return value if isinstance(value, tuple) else (value, value)
+
+
 class Draw:
     """Draws a case's inputs: the same seed, the same inputs, on every machine.
 

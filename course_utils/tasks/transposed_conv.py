@@ -7,11 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils.observing import Case
-from course_utils.tasks.task import Draw, Misconception, Task, once
-
-
-def pair(value):
-    return value if isinstance(value, tuple) else (value, value)
+from course_utils.tasks.task import Draw, Misconception, Task, once, pair
 
 
 def oracle(X, K, stride=1, padding=0):
