@@ -3,6 +3,7 @@
 Sheets import three names from here: `check`, `hint` and `failing_case`.
 """
 
+import builtins
 import html
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from course_utils import plotting, progress, tasks
+from course_utils import apart, plotting, progress, tasks
 from course_utils.judging import PRINTED, Verdict, judge
+from course_utils.observing import type_name
 from course_utils.plotting import Picture
 
 __all__ = ["Verdict", "check", "failing_case", "hint", "judge"]
 
 SOLUTIONS = Path(__file__).resolve().parent.parent / "solutions"
 MOST_DRAWN = 64  # numbers of a picture in a report
+
+# Python's own functions and types, should a notebook have put others in their place.
+OWN = {name: value for name, value in vars(builtins).items() if type(value) in (type, type(len))}
 
 _hints_given: dict[str, int] = {}
 _last_verdicts: dict[str, Verdict] = {}
@@ -26,6 +31,8 @@ _last_verdicts: dict[str, Verdict] = {}
 def check(task_id: str, obj) -> None:
     """Check what you wrote for a task, and show what is wrong with it. Returns nothing and never raises.
 
+    What you wrote is tried in a process of its own: whatever happens there, your notebook goes on.
+
     Args:
         task_id: as in the sheet, for example "corr2d".
         obj: your function or class itself: `corr2d`, not `corr2d(X, K)`.
@@ -33,7 +40,18 @@ def check(task_id: str, obj) -> None:
     >>> check("corr2d", lambda X, K: X)
     Not yet. On the small picture of lesson 1 (X is 3×3, K is 2×2): the shape is 3×3, must be 2×2.
     """
-    verdict = judge(task_id, obj)
+    replaced = {name: value for name, value in builtins.__dict__.items() if name in OWN and value is not OWN[name]}
+    builtins.__dict__.update(OWN)
+    try:
+        _check(task_id, obj)
+    except BaseException as error:  # a notebook can put anything in the place of anything
+        print(f"This cannot be checked: that raised {type_name(error)}. If this stays, restart the kernel.")
+    finally:
+        builtins.__dict__.update(replaced)
+
+
+def _check(task_id: str, obj) -> None:
+    verdict = judge(task_id, obj, observe=apart.observe)
     trouble = ""
     if type(task_id) is str and task_id in {task.id for task in tasks.every()}:
         _last_verdicts[task_id] = verdict

@@ -3,7 +3,7 @@
 import inspect
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -48,13 +48,14 @@ class Verdict:
     difference: Difference | None = None
 
 
-def judge(task_id: str, obj, seed: int | None = None) -> Verdict:
+def judge(task_id: str, obj, seed: int | None = None, observe: Callable = observe) -> Verdict:
     """Judge `obj`, which a learner wrote for a task. Never prints, never raises.
 
     Args:
         task_id: as in the sheet.
         obj: the function or class itself.
         seed: which cases to use; None takes the public ones.
+        observe: uses `obj` on the cases: `observing.observe` here, `apart.observe` in a process of its own.
 
     >>> import torch.nn.functional as F
     >>> judge("corr2d", lambda X, K: F.conv2d(X[None, None], K[None, None])[0, 0]).passed
@@ -70,6 +71,8 @@ def judge(task_id: str, obj, seed: int | None = None) -> Verdict:
         with own_settings():
             cases = cases_of(task, PUBLIC_SEED if seed is None else seed)
             return diagnose(task, cases, observe(task.use, obj, cases, task.seconds))
+    except KeyboardInterrupt:
+        return Verdict(False, "The check was interrupted.")
     # What a learner's code does to torch, or when it is merely looked at, is not known: the sheet goes on all the same.
     except BaseException as error:
         trouble = f"looking at it raised {type_name(error)}"
@@ -198,9 +201,12 @@ def _failed(failure: Failure, where: str) -> str:
     line = f" at {failure.line}" if failure.line else ""
     start = f"{where}: your code " if where else ""
     if failure.kind == "TimeUp":
-        return f"{start}was still running after {failure.words} s{line}. Does every loop end?"
+        else_ = "" if line else " And is no single operation far too large?"
+        return f"{start}was still running after {failure.words} s{line}. Does every loop end?{else_}"
     if failure.kind == "KeyboardInterrupt":
         return f"{start}was interrupted{line}."
+    if failure.kind == "Ended":
+        return f"{start}ended the process in which it was tried: {failure.words}"
     words = f": {failure.words}" if failure.words else ""
     return f"{start}raised {failure.kind}{line}{words}"
 

@@ -1,0 +1,338 @@
+"""Use what a learner wrote in a process of its own: whatever it does there, the notebook's kernel goes on.
+
+On Linux that process is a fork of the kernel, which knows all that the learner has defined, and is gone after one use.
+Where a fork is not safe (macOS, and wherever torch may have started threads for a GPU) or not possible (Windows), a
+second Python is started at the first use and kept, and what the learner wrote is sent there. What cannot be sent, an
+open file for example, is used in the kernel itself, as `observing` does it.
+"""
+
+import atexit
+import builtins
+import contextlib
+import faulthandler
+import importlib
+import io
+import linecache
+import marshal
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cloudpickle
+import torch
+
+from course_utils import observing
+from course_utils.exit_status import describe
+from course_utils.grading import linux
+from course_utils.grading.protocol import Channel, Gone, TooLate, Unreadable, from_observation, to_observation
+from course_utils.judging import shape
+from course_utils.observing import Case, Failure, Observation, Opaque, type_name
+from course_utils.time_limit import TimeUp, call_within
+
+GRACE = 1.0  # seconds beyond its own limit that the process has to say so itself, before it is ended
+START = 60.0  # seconds for a second Python to import torch, on a slow computer
+MOST_MEMORY = 4 << 30  # bytes that a fork may take beyond what the kernel has
+MOST_REPLY = 1 << 30  # bytes
+LAST = ("TimeUp", "KeyboardInterrupt", "Ended")  # failures after which no further case is tried
+
+_second: "_Second | None" = None
+_inside = False  # whether this is such a process itself
+
+
+def observe(use: str, obj, cases: Sequence[Case], seconds: float) -> list[Observation]:
+    """Do as `observing.observe`; when the process ends instead of answering, that is a failure of the kind "Ended".
+
+    Takes at most `seconds` and `GRACE`, whatever `obj` does; at the first use also the time that a second Python needs
+    to start, where one is needed.
+
+    >>> [seen] = observe("call", lambda x: x + 1, [Case("one", (2,))], seconds=5)
+    >>> seen.value, seen.failure
+    (3, None)
+    """
+    if _inside:  # what is checked calls `check`: one process is enough
+        return observing.observe(use, obj, cases, seconds)
+    if not forks_safely():
+        return _observe_in_second(use, obj, cases, seconds)
+    process = _Fork(lambda channel: _tell(channel, use, obj, cases, seconds))
+    try:
+        return _hear_all(process, cases, seconds)
+    finally:
+        process.end()
+
+
+def forks_safely() -> bool:
+    """Whether torch works in a fork of this process. With a GPU, `backward` has threads that a fork lacks."""
+    gpu = torch.accelerator.is_available() if hasattr(torch, "accelerator") else torch.cuda.is_available()
+    return sys.platform == "linux" and not gpu
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Both ends of the conversation
+# ---------------------------------------------------------------------------------------------------------
+
+
+def _tell(channel: Channel, use: str, obj, cases: Sequence[Case], seconds: float) -> None:
+    """In the process: send each observation as soon as it is there, so that a later case cannot take it along."""
+    end = time.monotonic() + seconds
+    for case in cases:
+        # Not all at once: between two calls of the learner's nothing is interrupted, and so no message is cut off.
+        [seen] = observing.observe(use, obj, [case], max(end - time.monotonic(), 1e-3))
+        try:
+            channel.send(0, 0, (seen.printed, from_observation(seen)))
+        except (TypeError, RuntimeError, MemoryError):  # nothing that could be sent, or far too large
+            channel.send(0, 0, (seen.printed, from_observation(replace(seen, value=_named(seen.value), gradients={}))))
+
+
+def _named(value) -> Opaque:
+    large = isinstance(value, torch.Tensor)
+    return Opaque(f"Tensor, of shape {shape(value)}" if large else type_name(value))
+
+
+def _hear_all(process: "_Fork | _Second", cases: Sequence[Case], seconds: float) -> list[Observation]:
+    deadline, seen = time.monotonic() + seconds + GRACE, []
+    for _ in cases:
+        observation = _hear(process, deadline)
+        if observation.failure and observation.failure.kind == "TimeUp":  # of all cases together, not of the last
+            observation = replace(observation, failure=replace(observation.failure, words=f"{seconds:g}"))
+        seen.append(observation)
+        if observation.failure and observation.failure.kind in LAST:
+            break
+    return seen
+
+
+def _hear(process: "_Fork | _Second", deadline: float) -> Observation:
+    try:
+        return _receive(process.channel, deadline)
+    except TooLate:
+        return Observation(failure=Failure("TimeUp", ""))
+    except Gone:
+        return Observation(failure=Failure("Ended", describe(process.end(GRACE))))
+    except Unreadable as error:
+        return Observation(failure=Failure("Ended", f"what came from it could not be read: {error}"))
+    except KeyboardInterrupt:  # somebody pressed stop: the process may still say at which line it was
+        process.interrupt()
+        with contextlib.suppress(Gone, Unreadable):
+            seen = _receive(process.channel, time.monotonic() + GRACE)
+            if seen.failure and seen.failure.kind == "KeyboardInterrupt":
+                return seen
+        return Observation(failure=Failure("KeyboardInterrupt", ""))
+
+
+def _receive(channel: Channel, deadline: float) -> Observation:
+    """Raises Gone, TooLate or Unreadable: what a learner's code may have sent itself is not believed to be whole."""
+    message = channel.receive(deadline)[2]
+    if not (type(message) is tuple and len(message) == 2 and type(message[0]) is str):
+        raise Unreadable("what came is not what was printed and an observation.")
+    return replace(to_observation(message[1]), printed=message[0])
+
+
+# ---------------------------------------------------------------------------------------------------------
+# A fork
+# ---------------------------------------------------------------------------------------------------------
+
+
+class _Fork:
+    """A copy of this process that does `work(channel)` and nothing else."""
+
+    def __init__(self, work: Callable[[Channel], None]):
+        ours, theirs = socket.socketpair()
+        with warnings.catch_warnings(action="ignore"):  # Python warns of forks beside threads: see `_leave_kernel`
+            self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                ours.close()
+                _leave_kernel(theirs)
+                work(Channel(theirs, most=0))
+            finally:
+                os._exit(0)  # whatever happened: what follows in this program is the kernel's
+        theirs.close()
+        self.channel, self.status = Channel(ours, MOST_REPLY), None
+
+    def interrupt(self) -> None:
+        os.kill(self.pid, signal.SIGINT)
+
+    def end(self, patience: float = 0.0) -> int:
+        """End it and what it has started; return its exit status, or minus the signal that ended it.
+
+        Args:
+            patience: seconds to wait for it to end by itself, so that the reason is its own.
+        """
+        if self.status is None:
+            self.channel.close()
+            self._wait(time.monotonic() + patience)
+            for kill in (os.killpg, os.kill):  # its group may not be there yet
+                with contextlib.suppress(ProcessLookupError):
+                    kill(self.pid, signal.SIGKILL)
+            self._wait(None)
+        return self.status
+
+    def _wait(self, deadline: float | None) -> None:
+        while self.status is None:
+            try:
+                ended, status = os.waitpid(self.pid, 0 if deadline is None else os.WNOHANG)
+            except ChildProcessError:  # somebody else has waited for it
+                ended, status = self.pid, signal.SIGKILL
+            if ended:
+                self.status = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() >= deadline:
+                return
+            else:
+                time.sleep(0.005)
+
+
+def _leave_kernel(connection: socket.socket) -> None:
+    """In a new fork: keep nothing that leads back to the kernel or would wait for one of its threads."""
+    global _inside
+    _inside = True
+    os.setpgid(0, 0)  # Ctrl-C is for the kernel, and what the learner starts is ended with this group
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    resource = importlib.import_module("resource")  # there is none on Windows
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    for which, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, taken + MOST_MEMORY)):
+        hard = resource.getrlimit(which)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (value, value))
+    faulthandler.disable()
+    torch.set_num_threads(1)  # the threads of a pool do not come along
+    _talk_to_nobody()
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):
+            # The kernel's sockets, and what wakes its threads: a message from here would confuse them.
+            wakes = os.readlink(f"/proc/self/fd/{number}").startswith(("socket:", "anon_inode:"))
+            if wakes and number > 2 and number != connection.fileno():
+                os.close(number)
+
+
+def _talk_to_nobody() -> None:
+    builtins.input, builtins.display = _no_input, lambda *_, **__: None
+
+
+def _no_input(prompt="") -> str:
+    raise RuntimeError("input() cannot be used while a task is checked: nobody would be asked.")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# A second Python
+# ---------------------------------------------------------------------------------------------------------
+
+
+def _observe_in_second(use: str, obj, cases: Sequence[Case], seconds: float) -> list[Observation]:
+    global _second
+    packed = _pack((use, obj, tuple(cases), seconds), seconds)
+    if packed is None:
+        return observing.observe(use, obj, cases, seconds)
+    second, _second = _second or _Second(), None
+    try:
+        if not second.unpacks(packed):
+            return observing.observe(use, obj, cases, seconds)
+        seen = _hear_all(second, cases, seconds)
+        if not (seen[-1].failure and seen[-1].failure.kind in LAST):
+            _second, second = second, None
+        return seen
+    finally:
+        if second:
+            second.end()
+
+
+class _Pickler(cloudpickle.Pickler):
+    """Code keeps the name of its file, by which its lines are found; cloudpickle itself leaves it out."""
+
+    dispatch_table = cloudpickle.Pickler.dispatch_table.new_child(
+        {types.CodeType: lambda code: (marshal.loads, (marshal.dumps(code),))}
+    )
+
+
+def _pack(request: tuple, seconds: float) -> torch.Tensor | None:
+    """The request and the source of the notebook's cells as bytes; None for what cannot be sent."""
+    cells = {name: entry for name, entry in linecache.cache.items() if len(entry) == 4 and entry[1] is None}
+    packed = io.BytesIO()
+    try:  # an object may say itself how it is to be sent
+        call_within(seconds, _Pickler(packed).dump, (cells, request))
+    except (Exception, TimeUp):
+        return None
+    return torch.frombuffer(packed.getbuffer(), dtype=torch.uint8)
+
+
+@atexit.register
+def _end_second() -> None:
+    if _second:
+        _second.end()
+
+
+class _Second:
+    """Another Python with `serve` running."""
+
+    def __init__(self):
+        windows = sys.platform == "win32"
+        ours, theirs = socket.socketpair()
+        number = 0 if windows else theirs.fileno()
+        paths = f"import sys; sys.path[:] = {sys.path!r}"
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", f"{paths}; from course_utils import apart; apart.serve({number})"],
+                stdin=subprocess.PIPE if windows else subprocess.DEVNULL,
+                pass_fds=() if windows else (number,),
+                start_new_session=True,  # Ctrl-C is for the kernel
+                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if windows else 0,
+            )
+            if windows:
+                with self.process.stdin as pipe:
+                    pipe.write(theirs.share(self.process.pid))
+        self.channel = Channel(ours, MOST_REPLY)
+
+    def unpacks(self, packed: torch.Tensor) -> bool:
+        """Send a request; say whether it arrived and could be unpacked."""
+        deadline = time.monotonic() + START
+        try:
+            self.channel.send(0, 0, packed, deadline)
+            return self.channel.receive(deadline)[2] is True
+        except (Gone, Unreadable):
+            return False
+
+    def interrupt(self) -> None:
+        if sys.platform != "win32":
+            self.process.send_signal(signal.SIGINT)
+
+    def end(self, patience: float = 0.0) -> int:
+        """As `_Fork.end`."""
+        self.channel.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in its group
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+        return self.process.wait()
+
+
+def serve(number: int) -> None:
+    """In the second Python: answer requests until the kernel closes the connection.
+
+    Args:
+        number: descriptor of a stream socket to the kernel; on Windows 0, and the socket comes through stdin.
+    """
+    global _inside
+    _inside = True
+    _talk_to_nobody()
+    share = sys.stdin.buffer.read() if sys.platform == "win32" else b""
+    channel = Channel(socket.fromshare(share) if share else socket.socket(fileno=number), most=MOST_REPLY)
+    with contextlib.suppress(Gone):
+        while True:
+            packed = channel.receive()[2]
+            try:
+                cells, request = cloudpickle.loads(packed.numpy().tobytes())
+            except Exception:  # it says itself how it is to be unpacked, too
+                channel.send(0, 0, False)
+                continue
+            linecache.cache |= cells  # so that an error can show its line
+            channel.send(0, 0, True)
+            _tell(channel, *request)
+    os._exit(0)  # also when the learner's code has left threads behind
