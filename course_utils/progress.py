@@ -141,7 +141,7 @@ def _rename(unfinished: Path, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Line:
-    """One sheet's progress: tasks passed, tasks in all, minutes of work left."""
+    """One sheet's progress: checks passed, checks in all, minutes of work left."""
 
     sheet: str
     passed: int
@@ -183,9 +183,9 @@ def table() -> str:
     """Return the same as Markdown, for the map: its links lead from `notebooks/` to the sheets.
 
     >>> table().splitlines()[0]
-    '| sheet | tasks passed | time |'
+    '| sheet | checks passed | time |'
     """
-    rows = ["| sheet | tasks passed | time |", "|---|---|---|"]
+    rows = ["| sheet | checks passed | time |", "|---|---|---|"]
     for line in lines():
         link = f"[{line.sheet}](../exercises/{line.sheet}.ipynb)"
         rows.append(f"| {link} | {line.passed} of {line.total} | {_left(line.minutes)} |")

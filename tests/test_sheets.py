@@ -17,6 +17,7 @@ from course_utils import tasks
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOL = ROOT / "tools" / "sheets.py"
+NUMBERS = {5: "five", 6: "six", 7: "seven"}
 HOW_TO_WORK = "**How to work.** Replace `raise NotImplementedError` by your own lines"
 
 needs_nbgrader = pytest.mark.skipif(
@@ -66,7 +67,8 @@ def test_a_sheet_holds_its_tasks_in_order(sheet, folder):
 @pytest.mark.parametrize("sheet", tasks.SHEETS)
 def test_the_title_adds_up(sheet):
     title = cells("exercises", sheet)["title"]["source"]
-    minutes, points = re.search(r"about (\d+) minutes, (\d+) points", title).groups()
+    checks, minutes, points = re.search(r"tasks with (\w+) checks, about (\d+) minutes, (\d+) points", title).groups()
+    assert checks == NUMBERS[len(tasks.of_sheet(sheet))]
     assert int(minutes) == sum(task.minutes for task in tasks.of_sheet(sheet))
     assert int(points) == sum(task.points for task in tasks.of_sheet(sheet))
     assert HOW_TO_WORK in title

@@ -12,6 +12,7 @@ import pytest
 from course_utils import tasks
 from course_utils.judging import compare, judge
 from course_utils.observing import plain
+from course_utils.tasks import corr2d
 
 SEEDS = (None, 1, 2)  # the public cases, and others such as a grader draws
 EVERY = tasks.every()
@@ -43,6 +44,13 @@ def test_the_oracle_passes(task):
     for seed in SEEDS:
         verdict = judge(task.id, task.oracle, seed)
         assert verdict.passed, verdict.message
+
+
+def test_fifty_steps_learn_a_kernel_back_whatever_the_pictures_are():
+    for seed in range(300):
+        for case in corr2d.pairs(seed):
+            far = corr2d.descend(*case.args, steps=50) - corr2d.least_squares(*case.args)
+            assert far.abs().max() < corr2d.LEARN.absolute / 5
 
 
 @pytest.mark.parametrize(("task", "misconception"), MUTANTS)
