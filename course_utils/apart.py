@@ -35,13 +35,13 @@ from course_utils.grading import linux
 from course_utils.grading.protocol import Channel, Gone, TooLate, Unreadable, from_observation, to_observation
 from course_utils.judging import shape
 from course_utils.observing import Case, Failure, Observation, Opaque, type_name
-from course_utils.time_limit import TimeUp, call_within
+from course_utils.time_limit import call_within
 
 GRACE = 1.0  # seconds beyond its own limit that the process has to say so itself, before it is ended
 START = 60.0  # seconds for a second Python to import torch, on a slow computer
 MOST_MEMORY = 4 << 30  # bytes that a fork may take beyond what the kernel has
 MOST_REPLY = 1 << 30  # bytes
-LAST = ("TimeUp", "KeyboardInterrupt", "Ended")  # failures after which no further case is tried
+LAST = ("TimeUp", "KeyboardInterrupt", "Ended", "Unusable")  # failures after which no further case is tried
 
 _second: "_Second | None" = None
 _inside = False  # whether this is such a process itself
@@ -84,7 +84,15 @@ def _tell(channel: Channel, use: str, obj, cases: Sequence[Case], seconds: float
     end = time.monotonic() + seconds
     for case in cases:
         # Not all at once: between two calls of the learner's nothing is interrupted, and so no message is cut off.
-        [seen] = observing.observe(use, obj, [case], max(end - time.monotonic(), 1e-3))
+        try:
+            [seen] = observing.observe(use, obj, [case], max(end - time.monotonic(), 1e-3))
+        except BaseException as error:  # what the learner's code did to torch, for example
+            seen = Observation(
+                failure=Failure(
+                    "Unusable",
+                    f"Looking at what your code did raised {type_name(error)}. If this stays, restart the kernel.",
+                )
+            )
         try:
             channel.send(0, 0, (seen.printed, from_observation(seen)))
         except (TypeError, RuntimeError, MemoryError):  # nothing that could be sent, or far too large
@@ -116,7 +124,7 @@ def _hear(process: "_Fork | _Second", deadline: float) -> Observation:
     except Gone:
         return Observation(failure=Failure("Ended", describe(process.end(GRACE))))
     except Unreadable as error:
-        return Observation(failure=Failure("Ended", f"what came from it could not be read: {error}"))
+        return Observation(failure=Failure("Unusable", f"What came back could not be read: {error}"))
     except KeyboardInterrupt:  # somebody pressed stop: the process may still say at which line it was
         process.interrupt()
         with contextlib.suppress(Gone, Unreadable):
@@ -256,7 +264,9 @@ def _pack(request: tuple, seconds: float) -> torch.Tensor | None:
     packed = io.BytesIO()
     try:  # an object may say itself how it is to be sent
         call_within(seconds, _Pickler(packed).dump, (cells, request))
-    except (Exception, TimeUp):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # also SystemExit, or that time was up
         return None
     return torch.frombuffer(packed.getbuffer(), dtype=torch.uint8)
 

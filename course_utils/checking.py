@@ -4,7 +4,9 @@ Sheets import three names from here: `check`, `hint` and `failing_case`.
 """
 
 import builtins
+import contextlib
 import html
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +47,7 @@ def check(task_id: str, obj) -> None:
     try:
         _check(task_id, obj)
     except BaseException as error:  # a notebook can put anything in the place of anything
-        print(f"This cannot be checked: that raised {type_name(error)}. If this stays, restart the kernel.")
+        _say(f"This cannot be checked: that raised {type_name(error)}. If this stays, restart the kernel.")
     finally:
         builtins.__dict__.update(replaced)
 
@@ -57,6 +59,14 @@ def _check(task_id: str, obj) -> None:
         _last_verdicts[task_id] = verdict
         trouble = progress.record(task_id, verdict.passed) if verdict.written else ""
     _show(Report(verdict, trouble))
+
+
+def _say(sentence: str) -> None:
+    """Print a sentence wherever that is possible: a notebook can close its own output, too."""
+    for place in (sys.stdout, sys.stderr, sys.__stderr__):
+        with contextlib.suppress(BaseException):
+            print(sentence, file=place)
+            return
 
 
 def hint(task_id: str) -> None:

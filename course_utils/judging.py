@@ -205,6 +205,8 @@ def _failed(failure: Failure, where: str) -> str:
         return f"{start}was still running after {failure.words} s{line}. Does every loop end?{else_}"
     if failure.kind == "KeyboardInterrupt":
         return f"{start}was interrupted{line}."
+    if failure.kind == "Unusable":
+        return f"{where}: {failure.words}"
     if failure.kind == "Ended":
         return f"{start}ended the process in which it was tried: {failure.words}"
     words = f": {failure.words}" if failure.words else ""

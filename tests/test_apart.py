@@ -125,7 +125,7 @@ def writes_to_every_socket(X):
 
 def test_an_answer_that_cannot_be_read_is_a_failure(way):
     [seen] = tried(writes_to_every_socket)
-    assert seen.failure.kind == "Ended"
+    assert seen.failure.kind == "Unusable"
     assert "could not be read" in seen.failure.words
 
 
@@ -350,6 +350,30 @@ def test_whatever_breaks_is_a_sentence(monkeypatch, capsys, tmp_path):
     checking.check("corr2d", tasks.find("corr2d").oracle)
     assert capsys.readouterr().out.startswith("This cannot be checked: that raised ValueError.")
     assert not (tmp_path / "progress.json").exists()
+
+
+class Deaf:
+    def write(self, text):
+        raise ValueError("nobody listens")
+
+    def flush(self):
+        raise ValueError("nobody listens")
+
+
+def test_a_check_that_nobody_can_hear_is_none_that_raises(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", Deaf())
+    checking.check("corr2d", tasks.find("corr2d").oracle)
+    assert capsys.readouterr().err.startswith("This cannot be checked: that raised ValueError.")
+
+
+def test_what_the_code_did_to_torch_is_a_sentence(way, monkeypatch):
+    def patches(X, K):
+        torch.equal = refuse
+        return X
+
+    monkeypatch.setattr(torch, "equal", torch.equal)
+    verdict = judging.judge("corr2d", patches, observe=apart.observe)
+    assert verdict.message.startswith("Looking at what your code did raised ValueError.")
 
 
 def test_a_check_ends_in_seconds(monkeypatch, capsys):
