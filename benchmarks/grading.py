@@ -3,7 +3,8 @@
 python benchmarks/grading.py [--copies 200] [--jobs 2] [SHEET ...]
 
 A cold import is `import torch` in a fresh Python process: the median of three before each batch and three after it.
-A batch is one `python -m course_utils grade` from its start to its last report, divided by the number of copies.
+A batch is one `python -m course_utils grade` from its start to its last report, divided by the number of copies. What
+a batch of two takes is nearly all start; what a batch takes beyond that, divided by the other copies, is one more.
 
 On a machine that does other work, too, the clock says little. There the ratio by CPU stands: the processor time of a
 submission, divided by the jobs, against that of an import.
@@ -13,6 +14,8 @@ in memory, with pages that several share counted once (Linux's PSS).
 """
 
 import argparse
+import contextlib
+import ctypes
 import os
 import platform
 import shutil
@@ -27,26 +30,31 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 SHEETS = ("01_corr2d", "06_pooling", "09_transposed_conv")
 COPIES_FOR_MEMORY = 30
+PR_SET_CHILD_SUBREAPER = 36  # from linux/prctl.h
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("sheets", nargs="*", default=SHEETS, metavar="SHEET", help=f"default: {' '.join(SHEETS)}")
-    options.add_argument("--copies", type=int, default=200, help="submissions in a batch")
+    options.add_argument("--copies", type=int, default=200, help="submissions in a batch, 3 or more")
     options.add_argument("--jobs", type=int, default=2, help="submissions at the same time")
     chosen = options.parse_args()
     print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {chosen.jobs} jobs\n")
     head = ["sheet", "copies", "batch, s", "a submission, s", "cold import, s", "ratio", "a minute"]
+    head += ["start, s", "one more, s", "CPU of the start, s", "CPU of one more, s"]
     head += ["CPU a submission, s", "CPU of an import, s", "ratio by CPU", "peak memory, GiB"]
     print(f"| {' | '.join(head)} |\n{'|---' * len(head)}|", flush=True)
     for sheet in chosen.sheets:
         imports = [cold_import() for _ in range(3)]
-        cost = batch(sheet, chosen.copies, chosen.jobs) / chosen.copies
+        start, whole = (batch(sheet, copies, chosen.jobs) for copies in (2, chosen.copies))
+        more = Cost(whole.wall - start.wall, whole.cpu - start.cpu) / (chosen.copies - 2)
+        cost = whole / chosen.copies
         imports += [cold_import() for _ in range(3)]
         cold = Cost(*(statistics.median(parts) for parts in zip(*imports, strict=True)))
         by_cpu = cost.cpu / chosen.jobs / cold.cpu
-        numbers = [f"{cost.wall * chosen.copies:.1f}", f"{cost.wall:.3f}", f"{cold.wall:.2f}"]
+        numbers = [f"{whole.wall:.1f}", f"{cost.wall:.3f}", f"{cold.wall:.2f}"]
         numbers += [f"{cost.wall / cold.wall:.3f}", f"{60 / cost.wall:.0f}"]
+        numbers += [f"{start.wall:.1f}", f"{more.wall:.3f}", f"{start.cpu:.1f}", f"{more.cpu:.3f}"]
         numbers += [f"{cost.cpu:.3f}", f"{cold.cpu:.2f}", f"{by_cpu:.3f}", peak_memory(sheet, chosen.jobs)]
         print(f"| {sheet} | {chosen.copies} | {' | '.join(numbers)} |", flush=True)
 
@@ -62,10 +70,20 @@ class Cost(NamedTuple):
 
 
 def cost_of(command: list[str]) -> Cost:
-    """Run a command in the course's folder; processor time counts all processes that it starts and waits for."""
+    """Run a command in the course's folder; processor time counts all processes that come from it.
+
+    On Linux also those that end after it, such as the one from which its pool is forked: they are left to this process.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before, began = os.times(), time.perf_counter()
     subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    wall, after = time.perf_counter() - began, os.times()
+    wall = time.perf_counter() - began
+    if sys.platform == "linux":
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.wait()
+    after = os.times()
     user, system = after.children_user - before.children_user, after.children_system - before.children_system
     return Cost(wall, user + system)
 

@@ -65,11 +65,11 @@ def _progress(options) -> int:
 
 
 def _grade(options) -> int:
-    from course_utils import tasks
     from course_utils.grading import batch
+    from course_utils.sheets import SHEETS
 
-    if options.sheet not in tasks.SHEETS:
-        print(f"--sheet is {options.sheet!r}, must be one of {', '.join(tasks.SHEETS)}.", file=sys.stderr)
+    if options.sheet not in SHEETS:
+        print(f"--sheet is {options.sheet!r}, must be one of {', '.join(SHEETS)}.", file=sys.stderr)
         return 2
     wanted = (options.submissions, options.sheet, options.out, options.seed, options.jobs, options.executor)
     try:

@@ -300,7 +300,7 @@ def own_settings():
     here = contextlib.nullcontext() if on_cpu else torch.device("cpu")
     try:
         with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad(), here:
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)  # torch.manual_seed would look for all kinds of GPUs, too
             torch.set_default_dtype(torch.float32)
             yield
     finally:

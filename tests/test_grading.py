@@ -8,10 +8,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from functools import cache
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,15 +23,15 @@ from hypothesis import strategies as st
 
 from course_utils import tasks
 from course_utils.__main__ import main
-from course_utils.grading import batch, marking, page, reports, sandbox
+from course_utils.grading import batch, marking, marks, page, reports, sandbox, worker
 from course_utils.grading.batch import Batch, Refused
 from course_utils.grading.forbidden import CONVOLUTIONS, FORBIDDEN, Source, forbidden_in, search
-from course_utils.grading.marking import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
+from course_utils.grading.marks import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
 from course_utils.grading.reports import Entry
 from course_utils.grading.submissions import MOST_BYTES, Submission, Unreadable, cells_of, collect
 from course_utils.grading.workshop import CellOutcome, Workshop
 from course_utils.judging import cases_of
-from course_utils.observing import Failure, Observation, observe
+from course_utils.observing import Case, Failure, Observation, observe
 
 ROOT = Path(__file__).resolve().parent.parent
 SHEET = "01_corr2d"
@@ -40,6 +40,8 @@ RIGHT = (
     "def corr2d(X, K):\n    return sum((X.unfold(0, K.shape[0], 1).unfold(1, K.shape[1], 1) * K).flatten(2).unbind(2))"
 )
 FLIPPED = RIGHT.replace("* K)", "* K.flip(0, 1))")
+STRONG_LEVEL = sandbox.levels()[0]
+needs_strong = pytest.mark.skipif(not STRONG_LEVEL.holds, reason=" ".join(STRONG_LEVEL.missing))
 needs_links = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links and pipes in the file system")
 
 
@@ -334,6 +336,9 @@ class Bench:
         self.opened += 1
         yield BenchWorker(cells, self.answers)
 
+    def close(self):
+        pass
+
 
 class BenchWorker:
     ended = None
@@ -556,7 +561,7 @@ def test_seeds_make_other_cases_and_never_the_public_ones():
 
 def test_marks_survive_the_way_to_text_and_back():
     mark = marked({"corr2d": FLIPPED, "setup": "1 / 0"})
-    assert marking.from_json(marking.to_json(mark)) == mark
+    assert marks.from_json(marks.to_json(mark)) == mark
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -766,6 +771,13 @@ def alive(processes: set[int]) -> set[int]:
     return {process for process, state in states.items() if state != "Z"}
 
 
+def wait_for_the_end_of(processes: set[int], seconds=60):
+    until = time.monotonic() + seconds
+    while alive(processes) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert alive(processes) == set()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_killed_at_any_moment_it_goes_on_and_ends_the_same(graded, tmp_path):
     folder, whole, _ = graded
@@ -779,14 +791,98 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(graded, tmp_path):
         started |= descendants(process.pid)
         process.kill()
         process.wait()
-    patience = time.monotonic() + 60
-    while alive(started) and time.monotonic() < patience:
-        time.sleep(0.1)
-    assert alive(started) == set()
+    wait_for_the_end_of(started)
     ended = subprocess.run(command(folder, out), cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "7 submissions, 3 of them to look at" in ended.stdout
     assert reports_in(out) == reports_in(whole)
+
+
+def grading(*words) -> subprocess.Popen:
+    """The command, started in a process group of its own, as in a terminal."""
+    pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command(*words), cwd=ROOT, start_new_session=True, text=True, **pipes)
+
+
+def commands(processes: set[int]) -> dict[int, str]:
+    """What each process that is still there was started as; one that was forked is what it was forked from."""
+    found = {}
+    for process in processes:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found[process] = Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
+    return found
+
+
+def started_as(word: str, process: int) -> set[int]:
+    """The children of a process that were started with this word in their command."""
+    children = {int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()}
+    return {child for child, words in commands(children).items() if word in words}
+
+
+def wait_until(holds, process: subprocess.Popen, seconds=120):
+    until = time.monotonic() + seconds
+    while not (found := holds()) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.005)
+    return found
+
+
+@needs_strong
+def test_the_libraries_are_imported_twice_however_many_jobs_there_are(graded, tmp_path):
+    """Once for all that run submissions, and once for all that judge; whoever started these needs no torch."""
+    with grading(graded[0], tmp_path / "out") as process:
+        seen, with_torch, warmed, threads = set(), set(), set(), set()
+        while process.poll() is None:
+            running = commands(descendants(process.pid))
+            seen |= set(running)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                warmed |= started_as("worker.warm(", process.pid)
+                for server in started_as("forkserver", process.pid):
+                    if started_as("forkserver", server):  # it has forked
+                        threads.add(len(os.listdir(f"/proc/{server}/task")))
+                for number, words in running.items():
+                    if "libtorch_cpu" in Path(f"/proc/{number}/maps").read_text():
+                        with_torch.add(words)
+        assert process.stderr.read() == ""
+    assert len(warmed) == 1
+    assert threads == {1}
+    assert sorted("worker.warm(" in words for words in with_torch) == [False, True]
+    assert not any("-m course_utils grade" in words for words in with_torch)
+    wait_for_the_end_of(seen)
+
+
+def test_the_environment_is_as_it_was_when_processes_have_been_prepared(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    before = dict(os.environ)
+    batch._context()
+    assert dict(os.environ) == before
+
+
+@needs_strong
+@pytest.mark.parametrize("marks_before", [0, 2])
+def test_when_the_shared_process_dies_all_marks_are_right(graded, tmp_path, marks_before):
+    folder, whole, _ = graded
+    kept = tmp_path / "out" / batch.KEPT
+    with grading(folder, tmp_path / "out") as process:
+        assert wait_until(lambda: started_as("worker.warm(", process.pid), process)
+        wait_until(lambda: len(list(kept.glob("?" * 64 + ".json"))) >= marks_before, process)
+        for number in started_as("worker.warm(", process.pid):
+            os.kill(number, signal.SIGKILL)
+        assert process.wait(300) == 0
+        assert process.stderr.read() == ""
+    assert reports_in(tmp_path / "out") == reports_in(whole)
+
+
+@needs_strong
+def test_stopped_by_ctrl_c_it_says_so_and_leaves_nothing_running(graded, tmp_path):
+    kept = tmp_path / "out" / batch.KEPT
+    with grading(graded[0], tmp_path / "out") as process:
+        wait_until(lambda: len(list(kept.glob("?" * 64 + ".json"))) >= 2, process)
+        started = descendants(process.pid)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr.read() == "Stopped. The same command goes on from here.\n"
+    wait_for_the_end_of(started)
 
 
 def deadly(order: str) -> str:
@@ -821,7 +917,7 @@ def test_a_grader_that_cannot_work_says_so_and_marks_nobody(graded, tmp_path, mo
 
 
 def helpless(order: str) -> str:
-    def cannot():
+    def cannot(imports):
         raise RuntimeError("No worker can be prepared: a file is missing.")
 
     batch._workshop = cannot
@@ -839,11 +935,12 @@ def test_a_workshop_that_is_gone_is_replaced(monkeypatch):
         return marking.ungraded("ada", sheet, "-")
 
     monkeypatch.setattr(marking, "mark", mark)
-    monkeypatch.setattr(batch, "_workshop", cache(lambda: contextlib.ExitStack()))
+    monkeypatch.setattr(batch, "_workshops", {})
+    monkeypatch.setattr(batch, "_workshop", lambda imports: batch._workshops.setdefault(imports, Bench()))
     order = batch._order(Batch(Path("in"), SHEET, Path("out"), allow_weak=True), Submission("ada"), 1)
     with pytest.raises(RuntimeError):
         batch.carry_out(order)
-    assert marking.from_json(batch.carry_out(order)).learner == "ada"
+    assert marks.from_json(batch.carry_out(order)).learner == "ada"
     assert opened[0] is not opened[1]
 
 
@@ -901,22 +998,46 @@ def test_an_empty_folder_gives_empty_reports(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def workshop():
-    with Workshop() as opened:
-        yield opened
+def workshop_for():
+    """Workshops as a batch has them for a sheet."""
+    with contextlib.ExitStack() as opened:
+        known = {}
+
+        def find(sheet):
+            imports = worker.PRELOADED_FOR.get(sheet, ())
+            if imports not in known:
+                known[imports] = opened.enter_context(Workshop(imports=imports))
+            return known[imports]
+
+        yield find
 
 
 @pytest.mark.parametrize("sheet", existing_sheets())
-def test_a_solved_sheet_earns_all_points_and_an_unsolved_one_none(workshop, sheet):
+def test_a_solved_sheet_earns_all_points_and_an_unsolved_one_none(workshop_for, sheet):
     handed = {
         folder: cells_of((ROOT / folder / f"{sheet}.ipynb").read_bytes()) for folder in ("solutions", "exercises")
     }
-    solved_, unsolved = (marking.mark(workshop, Submission(name, found), sheet, 5) for name, found in handed.items())
+    solved_, unsolved = (
+        marking.mark(workshop_for(sheet), Submission(name, found), sheet, 5) for name, found in handed.items()
+    )
     assert [task.message for task in solved_.tasks if task.state != PASSED] == []
     assert solved_.points == solved_.worth
     assert (solved_.cells, solved_.flags) == ((), ())
     assert [task.state for task in unsolved.tasks] == [UNWRITTEN] * len(unsolved.tasks)
     assert (unsolved.points, unsolved.cells, unsolved.flags) == (0, (), ())
+
+
+@pytest.mark.parametrize("sheet", existing_sheets())
+def test_a_solved_sheet_imports_nothing_that_takes_long(workshop_for, sheet):
+    """What one needs is imported once for all (`worker.PRELOADED_FOR`), not by each submission."""
+    first, last = "import sys\nbefore = set(sys.modules)", "def late():\n    return sorted({*sys.modules} - before)"
+    written = (first, *cells_of((ROOT / "solutions" / f"{sheet}.ipynb").read_bytes()), last)
+    with workshop_for(sheet).open(written, "ada") as learner:
+        learner.run()
+        for task in tasks.of_sheet(sheet):
+            learner.observe(task.id, task.use, cases_of(task, 5), task.seconds)
+        [seen] = learner.observe("late", "call", [Case("")], 5)
+    assert len(seen.value) <= 3, seen.value
 
 
 # ---------------------------------------------------------------------------------------------------------

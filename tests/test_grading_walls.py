@@ -18,7 +18,8 @@ import torch
 import course_utils
 from course_utils.grading import linux, sandbox, seccomp, world
 from course_utils.grading import workshop as workshop_module
-from course_utils.grading.workshop import CellOutcome, Limits, Workshop, _Core, describe
+from course_utils.grading.processes import Core, Warmed, describe
+from course_utils.grading.workshop import CellOutcome, Limits, Workshop
 from course_utils.observing import Case, Failure
 
 LIMITS = Limits(memory_bytes=1 << 30, threads=64)
@@ -64,6 +65,23 @@ def gone(process: int, seconds: float = 20) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def descendants(process: int) -> set[int]:
+    """All processes that come from this one and are no zombies."""
+    stats = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent, *_ = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z":
+            stats[int(stat.parent.name)] = int(parent)
+    found, fresh = set(), {process}
+    while fresh:
+        fresh = {child for child, parent in stats.items() if parent in fresh}
+        found |= fresh
+    return found
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -171,7 +189,7 @@ def test_one_core_is_all_that_a_submission_gets(workshop):
 @on_linux
 def test_workshops_side_by_side_take_different_cores():
     there = os.sched_getaffinity(0)
-    cores = [_Core() for _ in range(len(there) + 1)]  # one more than there are
+    cores = [Core() for _ in range(len(there) + 1)]  # one more than there are
     own = [core.number for core in cores if core.held.getsockname()]
     for core in cores:
         core.give_back()
@@ -255,7 +273,7 @@ def test_nothing_is_left_when_the_grader_is_killed(level, tmp_path):
     ) as grader:
         workers = [int(number) for number in grader.stdout.readline().split()]
         grader.kill()
-    assert len(workers) == {"strong": 3, "weak": 1}[level]
+    assert len(workers) == {"strong": 5, "weak": 1}[level]  # two worlds, each with one that waits for it, and a room
     if level == "strong":
         assert all(gone(worker) for worker in workers)
         assert list(tmp_path.iterdir()) == []
@@ -266,10 +284,76 @@ def test_nothing_is_left_when_the_grader_is_killed(level, tmp_path):
 @on_linux
 def test_a_workshop_whose_process_is_gone_says_so():
     with Workshop(LIMITS) as workshop:
-        workshop._starter.process.kill()
-        workshop._starter.process.wait()
+        workshop._starter.warmed.process.kill()
+        workshop._starter.warmed.process.wait()
         with workshop.open(["x = 1"], "ann") as worker, pytest.raises(RuntimeError, match="is gone"):
             worker.run()
+
+
+@on_linux
+def test_a_world_that_ends_is_no_fault_of_the_submission():
+    """As when memory runs out: what a worker did just then is not known, so nobody is charged with it."""
+    sleep = "import time\ndef f(a):\n    time.sleep(60)"
+    with Workshop(LIMITS) as workshop, workshop.open([sleep], "ann") as worker:
+        worker.run()
+        threading.Timer(0.5, workshop._starter.warmed.process.kill).start()
+        with pytest.raises(RuntimeError, match="is gone"):
+            worker.observe("f", "call", ONE, 100)
+
+
+@on_linux
+def test_worlds_from_one_warmed_process_are_apart():
+    """The number of threads counts for each world alone, and closing one leaves the other as it is."""
+    cell = """
+    import threading, time
+    def start(count):
+        for _ in range(count):
+            threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+        return threading.active_count()
+    def files():
+        import os
+        found = []
+        for number in range(256):
+            try: found.append(os.fstat(number).st_mode >> 12)
+            except OSError: pass
+        return found
+    """
+    cell = textwrap.dedent(cell)
+    with Warmed(LIMITS) as warmed, Workshop(LIMITS, door=warmed.door) as one:
+        with Workshop(LIMITS, door=warmed.door) as other:
+            with one.open([cell], "ann") as ann, other.open([cell], "bob") as bob:
+                for worker in (ann, bob):  # most of what a submission may have
+                    [seen] = worker.observe("start", "call", [Case("", (LIMITS.threads - 10,))], 20)
+                    assert seen.failure is None
+                    [seen] = worker.observe("files", "call", [Case("")], 20)
+                    assert seen.value == (2, 2, 2, 12)  # three times /dev/null, and the one socket to its own judge
+            both = descendants(warmed.process.pid)
+            other.close()
+            assert sum(gone(process, 0.2) for process in both) == 2  # what was in its world, and what waited for that
+        assert ask(one, "def answer():\n    return 7") == 7
+
+
+@on_linux
+def test_libraries_that_cannot_be_imported_are_named_to_all_who_ask(monkeypatch):
+    def broken(*call):
+        *start, code = command(*call)
+        return [*start, code.replace("; worker.warm(", "; worker.PRELOADED = ('no_such_library',); worker.warm(")]
+
+    command = sandbox.command
+    monkeypatch.setattr(sandbox, "command", broken)
+    with Warmed(LIMITS) as warmed:
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match=r"No worker can be prepared: .*no_such_library"):
+                Workshop(LIMITS, door=warmed.door)
+
+
+@on_linux
+def test_a_door_that_leads_nowhere_is_said():
+    with Warmed(LIMITS) as warmed:
+        warmed.process.kill()
+        warmed.process.wait()
+        with pytest.raises(RuntimeError, match="ended at once"):
+            Workshop(LIMITS, door=warmed.door)
 
 
 def test_a_workshop_can_be_closed_twice_and_with_open_workers():
@@ -344,6 +428,19 @@ def test_lessons_can_be_read(workshop):
         return inspect.getsource(ops.corr2d).startswith("def corr2d"), tuple(X.shape), len(classes)
     """
     assert ask(workshop, cell) == (True, (1437, 1, 28, 28), 10)
+
+
+def test_what_was_not_imported_before_can_be(workshop):
+    cell = """
+    import sys
+    def answer():
+        found = [name in sys.modules for name in ("torch._dynamo", "sklearn.datasets", "scipy.signal")]
+        import torch, sklearn.datasets, scipy.signal, matplotlib.pyplot
+        torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)
+        matplotlib.pyplot.plot(scipy.signal.convolve([1, 2], [1, 1]))
+        return found, len(sklearn.datasets.load_digits().images), "torch._dynamo" in sys.modules
+    """
+    assert ask(workshop, cell) == ((False, False, False), 1797, True)
 
 
 def test_training_works(workshop):

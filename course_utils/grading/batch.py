@@ -2,30 +2,40 @@
 
 Every mark is kept in a file of its own as soon as it is there, under a name made of all that it depends on. So a batch
 that was killed goes on where it stopped when the same command is given again, and what has changed is marked anew.
+
+The process that runs this needs no torch, and so does not wait for it: what marks imports it where it is needed.
 """
 
+import gc
 import hashlib
 import json
 import os
 import secrets
+import signal
+import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from multiprocessing import get_context, parent_process
+from multiprocessing.context import BaseContext
 from multiprocessing.util import Finalize
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from course_utils.grading import marking, reports, sandbox
+from course_utils.grading import marks, reports, sandbox, worker
+from course_utils.grading.processes import Warmed
 from course_utils.grading.submissions import Submission, collect
-from course_utils.grading.workshop import Workshop
+
+if TYPE_CHECKING:
+    from course_utils.grading.workshop import Workshop
 
 KEPT = ".grading"  # in the report folder: what a later start goes on from
 
@@ -57,7 +67,7 @@ class Batch:
     allow_weak: bool = False
 
 
-def grade(batch: Batch) -> list[marking.Mark]:
+def grade(batch: Batch) -> list[marks.Mark]:
     """Grade the batch, write its reports into `batch.out`, and return the marks, sorted by learner.
 
     Raises:
@@ -67,15 +77,16 @@ def grade(batch: Batch) -> list[marking.Mark]:
     _refuse_overlap(batch)
     submissions = collect(batch.folder, batch.sheet)
     if not batch.executor:
-        _require_level(sandbox.strongest(), batch.allow_weak)
+        level = sandbox.strongest()
+        _require_level(level.name, level.missing, batch.allow_weak)
     kept = batch.out / KEPT
     kept.mkdir(parents=True, exist_ok=True)
     kept.chmod(0o700)
     try:
         with FileLock(kept / "lock", timeout=0):
             seed = _seed(batch, kept)
-            marks = _marks(batch, submissions, seed, kept)
-            entries = [reports.Entry(marks[s.learner], s.timestamp) for s in submissions]
+            given = _marks(batch, submissions, seed, kept)
+            entries = [reports.Entry(given[s.learner], s.timestamp) for s in submissions]
             reports.write(batch.out, batch.sheet, seed, entries)
     except Timeout:
         raise Refused(f"Another start is grading into {batch.out} at this moment.") from None
@@ -88,9 +99,9 @@ def _refuse_overlap(batch: Batch) -> None:
         raise Refused(f"The reports cannot lie in the submissions' folder, nor the other way round: {out}.")
 
 
-def _require_level(level: sandbox.Level, allow_weak: bool) -> None:
-    if level.name == sandbox.WEAK and not allow_weak:
-        lacks = "".join(f"\n- {sentence}" for sentence in level.missing)
+def _require_level(level: str, missing: Iterable[str], allow_weak: bool) -> None:
+    if level == sandbox.WEAK and not allow_weak:
+        lacks = "".join(f"\n- {sentence}" for sentence in missing)
         raise Refused(
             "Only a weak level of isolation holds here. With --allow-weak-isolation it is used all the same. "
             f"What it lacks:{lacks}"
@@ -108,34 +119,37 @@ def _seed(batch: Batch, kept: Path) -> int:
     return seed
 
 
-def _marks(batch: Batch, submissions: list[Submission], seed: int, kept: Path) -> dict[str, marking.Mark]:
-    marks, waiting = {}, {}
+def _marks(batch: Batch, submissions: list[Submission], seed: int, kept: Path) -> dict[str, marks.Mark]:
+    given, waiting = {}, {}
     for submission in submissions:
-        if submission.problem:
-            marks[submission.learner] = marking.ungraded(submission.learner, batch.sheet, submission.problem)
-            continue
         order = _order(batch, submission, seed)
         found = _kept_mark(kept / _name(order))
         if found is None:
             waiting[order] = submission.learner
         else:
-            marks[submission.learner] = found
+            given[submission.learner] = found
 
     def keep(order: str, text: str) -> None:
         reports.replace(kept / _name(order), text)
-        marks[waiting[order]] = marking.from_json(text)
+        given[waiting[order]] = marks.from_json(text)
 
-    with tqdm(total=len(submissions), initial=len(marks), desc=batch.sheet, unit="learner", disable=None) as bar:
+    with tqdm(total=len(submissions), initial=len(given), desc=batch.sheet, unit="learner", disable=None) as bar:
         failures = _carry_out(batch, list(waiting), lambda order, text: (keep(order, text), bar.update()))
     for order, error in failures.items():  # not kept: the next start tries them again
         problem = f"The grader itself failed twice on this submission ({type(error).__name__}). Nothing is decided yet."
-        marks[waiting[order]] = marking.ungraded(waiting[order], batch.sheet, problem)
-    return marks
+        given[waiting[order]] = _ungraded(waiting[order], batch.sheet, problem)
+    return given
 
 
-def _kept_mark(file: Path) -> marking.Mark | None:
+def _ungraded(learner: str, sheet: str, problem: str) -> marks.Mark:
+    from course_utils.grading import marking
+
+    return marking.ungraded(learner, sheet, problem)
+
+
+def _kept_mark(file: Path) -> marks.Mark | None:
     try:
-        return marking.from_json(file.read_text(encoding="utf-8"))
+        return marks.from_json(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, TypeError, KeyError):  # not there, or cut off when the power failed
         return None
 
@@ -148,7 +162,8 @@ def _kept_mark(file: Path) -> marking.Mark | None:
 def _order(batch: Batch, submission: Submission, seed: int) -> str:
     level = "" if batch.executor else sandbox.strongest().name
     asked = {"sheet": batch.sheet, "seed": seed, "allow_weak": batch.allow_weak, "level": level, "grader": grader()}
-    return json.dumps(asked | {"learner": submission.learner, "cells": submission.cells}, sort_keys=True)
+    handed_in = {"learner": submission.learner, "cells": submission.cells, "problem": submission.problem}
+    return json.dumps(asked | handed_in, sort_keys=True)
 
 
 def _name(order: str) -> str:
@@ -158,17 +173,23 @@ def _name(order: str) -> str:
 @cache
 def grader() -> str:
     """A number for everything that decides on marks: this package's source, and the versions of Python and torch."""
-    digest = hashlib.sha256(f"{sys.version} {torch.__version__}".encode())
-    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
+    digest = hashlib.sha256(sys.version.encode())
+    versions = Path(find_spec("torch").origin).with_name("version.py")  # read: the import would take a second
+    for path in (versions, *sorted(Path(__file__).parent.parent.rglob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 _one_at_a_time = threading.Lock()  # a cluster's worker may have threads; torch's settings are the process's
+# This process's workshops, by what is imported for them: one, but in a cluster's worker that is asked for many sheets.
+_workshops: dict[tuple[str, ...], "Workshop"] = {}
+_doors: list[socket.socket] = []  # of the warmed process that this pool shares; a process enters once
 
 
 def carry_out(order: str) -> str:
     """Mark one submission; takes and returns text. This is what an executor's processes are asked to do."""
+    from course_utils.grading import marking
+
     asked = json.loads(order)
     with _one_at_a_time:
         if asked["grader"] != grader():
@@ -176,27 +197,38 @@ def carry_out(order: str) -> str:
                 "A process that grades has another version of the course, of Python or of torch than the one that "
                 "started it. On one computer: the course's files were changed just now; start again."
             )
-        _require_level(sandbox.strongest(), asked["allow_weak"])
+        submission = Submission(asked["learner"], tuple(asked["cells"]), asked["problem"])
+        if submission.problem:
+            return marks.to_json(marking.ungraded(submission.learner, asked["sheet"], submission.problem))
+        imports = worker.PRELOADED_FOR.get(asked["sheet"], ())
         try:
-            workshop = _workshop()
+            workshop = _workshop(imports)
         except RuntimeError as error:  # of no submission's making: it would be the same with all of them
             raise Refused(str(error)) from None
-        submission = Submission(asked["learner"], tuple(asked["cells"]))
+        _require_level(workshop.level, workshop.missing, asked["allow_weak"])
         try:
-            return marking.to_json(marking.mark(workshop, submission, asked["sheet"], asked["seed"]))
+            return marks.to_json(marking.mark(workshop, submission, asked["sheet"], asked["seed"]))
         except RuntimeError:  # no worker can be started any more; the next one starts anew
-            _workshop.cache_clear()
-            workshop.close()
+            _workshops.pop(imports).close()
             raise
 
 
-@cache
-def _workshop() -> Workshop:
+def _workshop(imports: tuple[str, ...]) -> "Workshop":
     """This process's workshop, for as long as the process lives."""
-    torch.set_num_threads(1)
-    workshop = Workshop()
-    Finalize(None, workshop.close, exitpriority=10)
-    return workshop
+    if imports not in _workshops:
+        import torch
+
+        from course_utils.grading.workshop import Workshop
+
+        torch.set_num_threads(1)
+        if _doors:
+            # Should the shared process be gone, or of no use, one of its own will do, or say why not.
+            with _doors.pop() as door, suppress(RuntimeError):
+                _workshops[imports] = Workshop(imports=imports, door=door)
+        if imports not in _workshops:
+            _workshops[imports] = Workshop(imports=imports)
+        Finalize(None, _workshops[imports].close, exitpriority=10)
+    return _workshops[imports]
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -250,25 +282,49 @@ def _executor(batch: Batch, orders: int) -> Iterator[Executor]:
         with _cluster(batch.executor) as executor:
             yield executor
         return
-    # "spawn" is the same everywhere, and after torch's threads have started the only safe way.
-    jobs = max(1, min(batch.jobs, orders))
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin_process)
+    strong = sandbox.strongest().name == sandbox.STRONG
+    imports = worker.PRELOADED_FOR.get(batch.sheet, ())
+    with Warmed(sandbox.Limits(), imports) if strong else nullcontext() as warmed:
+        jobs, door = max(1, min(batch.jobs, orders)), warmed.door if warmed else None
+        pool = ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_begin_process, initargs=(door,))
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _context() -> BaseContext:
+    """How processes of the pool are started; this one may have threads, so it cannot fork them itself.
+
+    On Linux they are forked from a process that has imported what they need, once for all of them, and has no threads.
+    """
+    if sys.platform != "linux":
+        return get_context("spawn")
+    from multiprocessing import forkserver
+
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["course_utils.grading.marking"])  # should that fail, each imports it for itself
+    before = {name: os.environ[name] for name in sandbox.ONE_THREAD if name in os.environ}
+    os.environ.update(sandbox.ONE_THREAD)
     try:
-        yield pool
+        forkserver.ensure_running()
     finally:
-        pool.shutdown(cancel_futures=True)
+        for name in sandbox.ONE_THREAD:
+            del os.environ[name]
+        os.environ.update(before)
+    return context
 
 
-def _begin_process() -> None:
+def _begin_process(door: socket.socket | None) -> None:
     """In a process of the pool: Ctrl-C is for the one that started it, and when that one is gone, so is this."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # the collector would touch, and so copy, every page that the pool shares
+    _doors.extend([door] if door else [])
 
     def follow() -> None:
         parent_process().join()
-        if _workshop.cache_info().currsize:
-            _workshop().close()
+        for workshop in tuple(_workshops.values()):
+            workshop.close()
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

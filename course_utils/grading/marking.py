@@ -5,15 +5,15 @@ saw a secret case, runs what failed on those, so that nothing a learner's code s
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 
 from course_utils import tasks
 from course_utils.grading.forbidden import forbidden_in
+from course_utils.grading.marks import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
 from course_utils.grading.submissions import Submission
 from course_utils.grading.workshop import CellOutcome, Worker, Workshop
 from course_utils.judging import Verdict, cases_of, diagnose
@@ -21,7 +21,6 @@ from course_utils.observing import Case, Failure, Observation
 from course_utils.tasks.task import PUBLIC_SEED, Task
 from course_utils.time_limit import TimeUp, call_within
 
-PASSED, WRONG, UNWRITTEN = "passed", "wrong", "not written"
 LONGEST_MESSAGE, LONGEST_CELL, MOST_CELLS, MOST_FLAGS = 3000, 500, 10, 20
 MOST_DRAWN = 64  # numbers of a table in the feedback
 # An answer that may have any form is computed with, where others are only compared: it must be small, and soon be done.
@@ -44,72 +43,6 @@ WITHOUT_NUMBERS = (
     ("with inputs that require gradients", "the values are right, but it fails with inputs that require gradients"),
     ("returned None", "it returned None; a line with `return` may be missing"),
 )
-
-
-@dataclass(frozen=True)
-class TaskMark:
-    """One task of one learner. `target` and `yours` are tables of numbers as text, from a public case, or empty."""
-
-    id: str
-    title: str
-    points: int
-    worth: int
-    state: str
-    message: str
-    misconception: str = ""
-    target: tuple[tuple[str, ...], ...] = ()
-    yours: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What one submission earned, and all that reports say about it.
-
-    Args:
-        problem: why nothing could be graded, or "".
-        cells: one sentence for each code cell that did not run to its end.
-        flags: for the instructor alone.
-        level, missing: the isolation that held, and what it does not give.
-    """
-
-    learner: str
-    tasks: tuple[TaskMark, ...]
-    problem: str = ""
-    cells: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
-    level: str = ""
-    missing: tuple[str, ...] = ()
-
-    @property
-    def points(self) -> int:
-        return sum(task.points for task in self.tasks)
-
-    @property
-    def worth(self) -> int:
-        return sum(task.worth for task in self.tasks)
-
-
-def to_json(mark: Mark) -> str:
-    """Return a mark as text; the same mark, the same text."""
-    return json.dumps(asdict(mark), ensure_ascii=False, sort_keys=True)
-
-
-def from_json(text: str) -> Mark:
-    """Return the mark of which `to_json` made this text.
-
-    Raises:
-        ValueError, TypeError, KeyError: it made no such text.
-    """
-    parts = json.loads(text)
-    parts["tasks"] = tuple(TaskMark(**_with_tuples(task)) for task in parts["tasks"])
-    return Mark(**_with_tuples(parts))
-
-
-def _with_tuples(parts: dict) -> dict:
-    def frozen(value):
-        return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
-
-    return {key: frozen(value) for key, value in parts.items()}
 
 
 def ungraded(learner: str, sheet: str, problem: str) -> Mark:

@@ -14,12 +14,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from course_utils import tasks
 from course_utils.grading import page
-from course_utils.grading.marking import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
+from course_utils.grading.marks import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
 from course_utils.grading.sandbox import STRONG, Limits
 from course_utils.grading.submissions import readable
+
+if TYPE_CHECKING:
+    from course_utils.tasks import Task
 
 # The columns of `nbgrader export`, in its order.
 NBGRADER = (
@@ -80,7 +83,8 @@ def page_name(learner: str) -> str:
 
 def as_csv(sheet: str, entries: Iterable[Entry]) -> str:
     """Return grades.csv: nbgrader's columns, then one per task with the points earned, then `flags`."""
-    ids = [task.id for task in tasks.of_sheet(sheet)]
+    entries = list(entries)
+    ids = [task.id for task in _tasks(sheet, [entry.mark for entry in entries])]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow([*NBGRADER, *ids, "flags"])
@@ -90,6 +94,15 @@ def as_csv(sheet: str, entries: Iterable[Entry]) -> str:
         points = [task.points for task in mark.tasks]
         table.writerow([*person, mark.points, 0, mark.points, mark.worth, *points, _harmless(flags)])
     return text.getvalue()
+
+
+def _tasks(sheet: str, marks: Sequence[Mark]) -> Sequence["TaskMark | Task"]:
+    """A sheet's tasks, as every mark lists them. Without a mark the course is asked, and that imports torch."""
+    if marks:
+        return marks[0].tasks
+    from course_utils import tasks
+
+    return tasks.of_sheet(sheet)
 
 
 def _harmless(text: str) -> str:
@@ -208,7 +221,7 @@ def _hover(task: TaskMark) -> str:
 
 def _by_task(sheet: str, marks: Sequence[Mark]) -> str:
     rows = []
-    for place, task in enumerate(tasks.of_sheet(sheet)):
+    for place, task in enumerate(_tasks(sheet, marks)):
         of_task = [mark.tasks[place] for mark in marks]
         passed = sum(t.state == PASSED for t in of_task)
         open_ = sum(t.state == UNWRITTEN for t in of_task)

@@ -56,9 +56,13 @@ def levels() -> tuple[Level, ...]:
     ['strong', 'weak']
     """
     reason = _why_not_strong()
-    return Level(STRONG, not reason, (reason,) if reason else _missing_at_strong()), Level(
-        WEAK, True, _missing_at_weak(reason)
-    )
+    strong = Level(STRONG, False, (reason,)) if reason else strong_level()
+    return strong, Level(WEAK, True, _missing_at_weak(reason))
+
+
+def strong_level() -> Level:
+    """The strong level, where it is known to hold."""
+    return Level(STRONG, True, _missing_at_strong())
 
 
 def strongest() -> Level:
@@ -81,9 +85,10 @@ def find(name: str) -> Level:
     return found
 
 
-# One thread per library; no screen, no GPU, no files beside what is imported, nothing recorded; the same every time.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # for each library
+# No screen, no GPU, no files beside what is imported, nothing recorded; the same every time.
 SETTINGS = {
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    **ONE_THREAD,
     **{"LANG": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"},
     **{"MPLBACKEND": "Agg", "CUDA_VISIBLE_DEVICES": "", "COURSE_PROGRESS": "", "PYTHONHASHSEED": "0"},
 }
@@ -107,8 +112,8 @@ def enter_environment(scratch: str) -> None:
 
 
 def command(function: str, *arguments: object) -> list[str]:
-    """A command line that starts Python and calls a function of the worker module with numbers."""
-    call = f"{function}({', '.join(map(str, arguments))})"
+    """A command line that starts Python and calls a function of the worker module with plain values."""
+    call = f"{function}({', '.join(map(repr, arguments))})"
     paths = [place for place in sys.path if place and os.path.isdir(place)]
     start = f"import sys; sys.path[:] = {[str(world.PACKAGE.parent), *paths]!r}"
     return [sys.executable, "-c", f"{start}; from course_utils.grading import worker; worker.{call}"]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from course_utils import tasks
+from course_utils.sheets import SHEETS
 
 SUFFIXES = (".ipynb", ".ipynb.txt", ".ipynb.json")  # browsers and learning platforms add the last part
 DEEPEST = 4  # folders below a learner's own
@@ -126,7 +126,7 @@ def _notebooks(folder: str, depth: int = 0) -> Iterator[Path]:
 
 def _choose(paths: Sequence[Path], sheet: str) -> Path:
     """The notebook that is meant: of the sheet's name, or in a folder of that name, or the only one there is."""
-    others = [name.lower() for name in tasks.SHEETS if name != sheet]
+    others = [name.lower() for name in SHEETS if name != sheet]
     paths = [path for path in paths if not _stem(path.name).lower().startswith(tuple(others))]
     rules = (
         lambda path: _stem(path.name).lower() == sheet,

@@ -1,8 +1,8 @@
 """The untrusted side: a process in which a learner's cells run, and that answers the judge's requests.
 
-Three ways to begin, each called by a command line of `sandbox.command`: `warm` (the strong level: import once, then
-fork a worker into a room of its own for each submission), `spawned` (the weak level: one process per submission), and
-`try_strong_level`. Nothing in these processes knows a right answer.
+Three ways to begin, each called by a command line of `sandbox.command`: `warm` (the strong level: import once, fork a
+world for each workshop, and from there a worker into a room of its own for each submission), `spawned` (the weak level:
+one process per submission), and `try_strong_level`. Nothing in these processes knows a right answer.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import random
 import socket
 import struct
 import sys
+from functools import partial
 from pathlib import Path
 
 from course_utils.grading import landlock, linux, namespaces, sandbox, seccomp, world
@@ -20,11 +21,18 @@ from course_utils.grading.sandbox import Limits
 
 # Requests and replies of a worker.
 STARTED, RUN, OBSERVE, SEARCH = 0, 1, 2, 3
-# Requests to a warmed process; each is one packet.
+# To a warmed process: the core for a world's workers, and with it the connection to who asks. From the world: READY.
+CORE = struct.Struct("!q")
+READY = b"ready"
+# Requests to a world; each is one packet.
 OPEN, REAP = b"o", b"r"
 PID = struct.Struct("!cq")
-READY = b"ready"
-PRELOADED = ("torch._dynamo", "torch.optim", "sklearn.datasets", "matplotlib.pyplot", "IPython.display", "tqdm.auto")
+PRELOADED = ("torch.optim", "matplotlib.pyplot", "IPython.display", "tqdm.auto")
+# What else a sheet's solution imports while it runs, if that takes long. In another sheet a learner may import it, too.
+PRELOADED_FOR = {
+    "11_fast_conv": ("torch.distributed.tensor",),  # by torch.testing.assert_close
+    "13_lenet": ("torch._dynamo", "sklearn.datasets"),
+}
 # Not all of these can be read any more once the walls stand.
 OWN = ("observing", "grading.protocol", "grading.cells", "grading.forbidden")
 
@@ -51,7 +59,8 @@ def serve(connection: socket.socket) -> None:
     from course_utils.grading.protocol import Channel, Gone
 
     channel, notebook = Channel(connection, most=1 << 31), Notebook()
-    for seed in (random.seed, numpy.random.seed, torch.manual_seed):  # the same submission, the same marks
+    # The same submission, the same marks. (torch.manual_seed would look for all kinds of GPUs, too.)
+    for seed in (random.seed, numpy.random.seed, torch.default_generator.manual_seed):
         seed(0)
     while True:
         try:
@@ -88,46 +97,64 @@ def _observe(names: dict, entry: str, use: str, arguments: tuple, options: dict,
 # ---------------------------------------------------------------------------------------------------------
 
 
-def warm(control: int, core: int, *limits) -> None:
-    """Leave the system's namespaces, import everything, and serve `OPEN` and `REAP` from a world behind walls.
+def warm(door: int, imports: tuple[str, ...], *limits) -> None:
+    """Import everything in a world without network, and fork a world behind all walls for each connection that comes.
 
     Args:
-        control: descriptor of a packet socket to the judge.
-        core: on which workers run.
+        door: descriptor of a packet socket to the grader.
+        imports: modules beside those that every sheet needs.
         limits: the fields of `Limits`.
     """
-    with socket.socket(fileno=control) as judge:
+    with socket.socket(fileno=door) as grader:
+        trouble = ""
         try:
-            as_nobody = _leave_world()
-            child = os.fork()  # only children are in the new process namespace
-            if child:
-                judge.close()
-                os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
-            _die_with_parent()
-            _import_everything()
-            sandbox.enter_environment(namespaces.SCRATCH)
-            rooms = _Rooms(Limits(*limits), core, as_nobody)
+            _enter_world()
+            _import_everything(imports)
+            _be_ready_to_fork()
         except Exception as error:
-            judge.send(_words(error).encode())
-            return
-        judge.send(READY)
-        rooms.receive(judge)
+            trouble = _words(error)
+        while True:
+            packet, descriptors, _, _ = socket.recv_fds(grader, CORE.size, 1)
+            if not packet:
+                os._exit(0)
+            # Should this one not be served any more, others are.
+            with socket.socket(fileno=descriptors[0]) as judge, contextlib.suppress(OSError):
+                if trouble:
+                    judge.send(trouble.encode())
+                elif os.fork() == 0:
+                    grader.close()
+                    _end_with(partial(_keep_rooms, judge, Limits(*limits), *CORE.unpack(packet)))
+
+
+def _be_ready_to_fork() -> None:
+    sandbox.enter_environment(namespaces.SCRATCH)
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise RuntimeError("a library started a thread while it was imported, and threads do not survive a fork")
+    gc.collect()
+    gc.freeze()  # the collector would touch, and so copy, every page that workers share
+    linux.take_huge_pages()
+
+
+def _keep_rooms(judge: socket.socket, limits: Limits, core: int) -> None:
+    """Enter a world of one's own, and serve `OPEN` and `REAP` until the judge closes the connection."""
+    try:
+        rooms = _Rooms(limits, core, _enter_world())
+    except Exception as error:
+        judge.send(_words(error).encode())
+        raise
+    judge.send(READY)
+    rooms.receive(judge)
 
 
 class _Rooms:
-    """The warmed process: one room per submission."""
+    """A world with one room per submission."""
 
     def __init__(self, limits: Limits, core: int, as_nobody: bool):
         self.limits, self.core, self.as_nobody = limits, core, as_nobody
         self.address_space = _address_space()
         self.namespace = namespaces.own_process_namespace()
-        if len(os.listdir("/proc/self/task")) > 1:
-            raise RuntimeError("a library started a thread while it was imported, and threads do not survive a fork")
         with contextlib.suppress(OSError):  # a wish, not a wall: should memory run out, nobody else is to end
             Path("/proc/self/oom_score_adj").write_text("1000")
-        gc.collect()
-        gc.freeze()  # the collector would touch, and so copy, every page that workers share
-        linux.take_huge_pages()
         namespaces.furnish()
 
     def receive(self, judge: socket.socket) -> None:
@@ -185,6 +212,19 @@ def _end_with(life) -> None:
         os._exit(status)
 
 
+def _enter_world() -> bool:
+    """Go on in a world of one's own; returns whether workers can become another user than the grader.
+
+    Only children are in the new process namespace: this process waits for its child, and ends as that does.
+    """
+    as_nobody = _leave_world()
+    child = os.fork()
+    if child:
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
+    _die_with_parent()
+    return as_nobody
+
+
 def _leave_world() -> bool:
     """Returns whether workers can become another user than the grader."""
     user, group = os.geteuid(), os.getegid()
@@ -206,7 +246,7 @@ def _leave_with_helper(user: int, group: int) -> bool:
     """
     left, waiting = socket.socketpair()
     with left, waiting:
-        me, helper = os.getpid(), os.fork()
+        me, helper = os.readlink("/proc/self"), os.fork()  # its number there, which in a world is another one inside
         if helper == 0:
             left.close()
             if waiting.recv(1):
@@ -221,15 +261,20 @@ def _leave_with_helper(user: int, group: int) -> bool:
     return status == 0
 
 
-def _import_everything() -> None:
+def _import_everything(imports: tuple[str, ...]) -> None:
+    gc.disable()  # hardly anything that imports make is garbage, and to look for it takes a quarter of their time
     import torch
 
     torch.set_num_threads(1)
     for name in (*PRELOADED, *(f"course_utils.{name}" for name in (*world.LESSONS, *OWN))):
         importlib.import_module(name)
+    for name in imports:
+        with contextlib.suppress(ImportError):  # it would only have saved time
+            importlib.import_module(name)
     from course_utils.grading.cells import hide_checking
 
     hide_checking()
+    gc.enable()
 
 
 def _address_space() -> int:
@@ -245,18 +290,16 @@ def try_strong_level() -> None:
     if not seccomp.supported():
         sys.exit(f"there is no table of system calls for the processor {linux.processor()}.")
     try:
-        as_nobody = _leave_world()
-        child = os.fork()
-        if child == 0:
-            rooms = namespaces.own_process_namespace()
-            namespaces.furnish()
-            worker = namespaces.start_in_room(rooms)
-            if worker == 0:
-                _end_with(lambda: (namespaces.close_door(1 << 20, as_nobody), seccomp.install()))
-            sys.exit(os.waitpid(worker, 0)[1] != 0)
+        _enter_world()  # where the libraries would be imported
+        as_nobody = _enter_world()
+        rooms = namespaces.own_process_namespace()
+        namespaces.furnish()
+        worker = namespaces.start_in_room(rooms)
+        if worker == 0:
+            _end_with(lambda: (namespaces.close_door(1 << 20, as_nobody), seccomp.install()))
     except OSError as error:
         sys.exit(_words(error))
-    sys.exit(os.waitpid(child, 0)[1] != 0)  # it has said why
+    sys.exit(os.waitpid(worker, 0)[1] != 0)  # it has said why
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -264,18 +307,19 @@ def try_strong_level() -> None:
 # ---------------------------------------------------------------------------------------------------------
 
 
-def spawned(connection: int, core: int, *limits) -> None:
+def spawned(connection: int, core: int, imports: tuple[str, ...], *limits) -> None:
     """Serve one submission in this process, which was started for it alone, in its scratch folder.
 
     Args:
         connection: descriptor of a stream socket to the judge; on Windows 0, and the socket comes through stdin.
         core: on which it runs.
+        imports: modules beside those that every sheet needs.
         limits: the fields of `Limits`.
     """
     share = sys.stdin.buffer.read() if sys.platform == "win32" else b""
     with socket.fromshare(share) if share else socket.socket(fileno=connection) as stream:
         try:
-            _import_everything()
+            _import_everything(imports)
             sandbox.enter_environment(os.getcwd())
             sandbox.keep_to(core)
             _wall_in(Limits(*limits))

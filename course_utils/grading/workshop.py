@@ -1,29 +1,19 @@
 """The judge's handle on workers: one per submission, sent cells and cases, and believed nothing but bytes."""
 
-import contextlib
-import os
 import secrets
-import select
-import shutil
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
-from course_utils.grading import namespaces, sandbox, worker
+from course_utils.grading import sandbox, worker
+from course_utils.grading.processes import GRACE, START, Core, Process, Spawning, World
 from course_utils.grading.protocol import Channel, Gone, TooLate, Unreadable, to_observation
 from course_utils.grading.sandbox import STRONG, Limits
 from course_utils.observing import Case, Failure, Observation
 
 __all__ = ["CellOutcome", "Limits", "Worker", "Workshop"]
 
-GRACE = 2.0  # seconds beyond its own limit that a worker has to say so itself, before it is stopped
-START = 120.0  # seconds to import torch on a busy machine
 SEARCH = 10.0  # seconds to look through a submission's source
 MOST_RESTARTS = 20
 DEFAULT_LIMITS = Limits()
@@ -44,6 +34,8 @@ class Workshop:
     Args:
         limits: for each submission.
         level: "strong" or "weak"; None takes the strongest that holds here.
+        imports: modules to import once, beside those that every sheet needs, and not in each worker.
+        door: of a `processes.Warmed` with the same limits; then the level is strong. None starts one for this workshop.
 
     Attributes:
         level: the level that holds.
@@ -60,12 +52,26 @@ class Workshop:
     ([False, True], 6)
     """
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, level: str | None = None):
-        found = sandbox.strongest() if level is None else sandbox.find(level)
+    def __init__(
+        self,
+        limits: Limits = DEFAULT_LIMITS,
+        level: str | None = None,
+        imports: Sequence[str] = (),
+        door: socket.socket | None = None,
+    ):
+        if door:  # behind it are worlds, so the level holds
+            found = sandbox.strong_level()
+        elif level is None:
+            found = sandbox.strongest()
+        else:
+            found = sandbox.find(level)
         self.limits, self.level, self.missing = limits, found.name, found.missing
-        self._core = _Core()
+        self._core = Core()
         try:
-            self._starter = (_Warm if self.level == STRONG else _Spawning)(limits, self._core.number)
+            if self.level == STRONG:
+                self._starter = World(limits, self._core.number, imports, door)
+            else:
+                self._starter = Spawning(limits, self._core.number, imports)
         except BaseException:
             self._core.give_back()
             raise
@@ -83,7 +89,11 @@ class Workshop:
 
     def open(self, cells: Sequence[str], name: str) -> "Worker":
         """A worker for one submission: its code cells, and a name for messages. Runs nothing yet."""
-        return Worker(self._starter.start, self.limits, tuple(cells), name)
+        return Worker(self._start, self.limits, tuple(cells), name)
+
+    def _start(self) -> tuple[Process, Channel]:
+        process, connection = self._starter.start()
+        return process, Channel(connection, self.limits.reply_bytes)
 
 
 class Worker:
@@ -256,185 +266,3 @@ class Worker:
             self._channel.close()
             self._process.kill()
             self._process = self._channel = None
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Starting processes
-# ---------------------------------------------------------------------------------------------------------
-
-
-class _Core:
-    """A processor core for a workshop's workers: one that no other workshop on this computer has, as far as they go."""
-
-    def __init__(self):
-        self.number, self.held = sandbox.ANY_CORE, None
-        if sys.platform != "linux":
-            return
-        cores = sorted(os.sched_getaffinity(0))
-        self.held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        for self.number in cores:
-            # A name beside the file system: it is taken once, and is free again as soon as its process has ended.
-            with contextlib.suppress(OSError):
-                self.held.bind(f"\0convolution-course-grading-{os.getuid()}-{self.number}")
-                return
-        self.number = cores[os.getpid() % len(cores)]
-
-    def give_back(self) -> None:
-        if self.held:
-            self.held.close()
-
-
-class _Warm:
-    """The strong level: asks a warmed process for workers."""
-
-    def __init__(self, limits: Limits, core: int):
-        self.limits, self.lock = limits, threading.Lock()
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self.process = subprocess.Popen(
-                sandbox.command("warm", theirs.fileno(), core, *astuple(limits)),
-                env=sandbox.environment(namespaces.for_imports()),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is for the grader
-            )
-        self.control.settimeout(START)
-        answer = self.control.recv(4096)
-        if answer != worker.READY:
-            self.close()
-            raise RuntimeError(f"No worker can be prepared: {answer.decode(errors='replace') or 'it ended at once'}.")
-
-    def start(self) -> tuple["_Roomer", Channel]:
-        ours, theirs = socket.socketpair()
-        packet, handles = b"", []
-        with self.lock, theirs, contextlib.suppress(OSError):
-            socket.send_fds(self.control, [worker.PID.pack(worker.OPEN, 0)], [theirs.fileno()])
-            packet, handles, _, _ = socket.recv_fds(self.control, 64, 1)
-        if not handles:
-            ours.close()
-            raise RuntimeError("No worker can be started: the process that starts them is gone.")
-        handle = handles[0]
-        return _Roomer(self, worker.PID.unpack(packet)[1], handle), Channel(ours, self.limits.reply_bytes)
-
-    def reap(self, number: int) -> int:
-        """Wait for the end of a worker; return its status as `os.waitpid` gives it."""
-        with self.lock, contextlib.suppress(OSError):
-            self.control.send(worker.PID.pack(worker.REAP, number))
-            packet = self.control.recv(64)
-            if packet:
-                return worker.PID.unpack(packet)[1]
-        return signal.SIGKILL  # the warmed process is gone, and with it went all in its world
-
-    def close(self) -> None:
-        self.control.close()  # at which it ends, and everything in its world
-        try:
-            self.process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-class _Roomer:
-    """A worker in its room. Its number is one in the warmed process's world; `handle` is good here."""
-
-    def __init__(self, workshop: _Warm, number: int, handle: int):
-        self.workshop, self.number, self.handle = workshop, number, handle
-        self.status: int | None = None
-
-    def kill(self) -> int:
-        """End it, wait until it has ended, and return its exit status, or minus the signal that ended it."""
-        if self.status is None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.handle, signal.SIGKILL)
-            self.status = os.waitstatus_to_exitcode(self.workshop.reap(self.number))
-            os.close(self.handle)
-        return self.status
-
-    def how_it_ended(self) -> str:
-        # It has closed its connection: give it the time to end by itself, so that the reason is its own.
-        select.select([self.handle], [], [], GRACE)
-        return describe(self.kill())
-
-
-def describe(status: int) -> str:
-    """The end of a process in words; `status` is its exit code, or minus the signal that ended it."""
-    if status >= 0:
-        return f"it ended itself with exit status {status}."
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    reasons = {"SIGSEGV": "memory that is not its own was touched", "SIGKILL": "it used too much, or was stopped"}
-    return f"it was ended by {name}" + (f" ({reasons[name]})." if name in reasons else ".")
-
-
-class _Spawning:
-    """The weak level: a process of its own, and a scratch folder on disk, for each worker."""
-
-    def __init__(self, limits: Limits, core: int):
-        self.limits, self.core = limits, core
-        self.processes: set[_Spawned] = set()
-
-    def start(self) -> tuple["_Spawned", Channel]:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = _Spawned(self, theirs)
-        return process, Channel(ours, self.limits.reply_bytes)
-
-    def close(self) -> None:
-        for process in tuple(self.processes):
-            process.kill()
-
-
-class _Spawned:
-    """A worker at the weak level."""
-
-    def __init__(self, workshop: _Spawning, connection: socket.socket):
-        windows = sys.platform == "win32"
-        self.workshop, self.folder = workshop, tempfile.mkdtemp(prefix="grading-")
-        scratch, for_imports = (os.path.join(self.folder, name) for name in ("scratch", "imports"))
-        os.mkdir(scratch)
-        os.mkdir(for_imports)
-        number = 0 if windows else connection.fileno()
-        self.process = subprocess.Popen(
-            sandbox.command("spawned", number, workshop.core, *astuple(workshop.limits)),
-            cwd=scratch,
-            env=sandbox.environment(for_imports),
-            stdin=subprocess.PIPE if windows else subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=() if windows else (number,),
-            start_new_session=True,
-        )
-        if windows:
-            with self.process.stdin as pipe:
-                pipe.write(connection.share(self.process.pid))
-        workshop.processes.add(self)
-
-    def kill(self) -> int:
-        """End it, and what it started as far as that can be found; return its exit status."""
-        if self in self.workshop.processes:
-            if hasattr(os, "killpg"):
-                with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in its group
-                    os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.kill()
-            self.process.wait()
-            _remove(self.folder)
-            self.workshop.processes.discard(self)
-        return self.process.returncode
-
-    def how_it_ended(self) -> str:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(GRACE)
-        return describe(self.kill())
-
-
-def _remove(folder: str) -> None:
-    """Remove a folder in which a learner's code may have taken away the right to delete. No link is followed."""
-    for place, names, _ in os.walk(folder):
-        for path in (os.path.join(place, name) for name in names):
-            if not os.path.islink(path):
-                os.chmod(path, 0o700)  # before it is listed
-    shutil.rmtree(folder)

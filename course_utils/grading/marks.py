@@ -1,0 +1,72 @@
+"""What a submission earned, as plain data, and as text that can be kept and sent."""
+
+import json
+from dataclasses import asdict, dataclass
+
+PASSED, WRONG, UNWRITTEN = "passed", "wrong", "not written"
+
+
+@dataclass(frozen=True)
+class TaskMark:
+    """One task of one learner. `target` and `yours` are tables of numbers as text, from a public case, or empty."""
+
+    id: str
+    title: str
+    points: int
+    worth: int
+    state: str
+    message: str
+    misconception: str = ""
+    target: tuple[tuple[str, ...], ...] = ()
+    yours: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What one submission earned, and all that reports say about it.
+
+    Args:
+        problem: why nothing could be graded, or "".
+        cells: one sentence for each code cell that did not run to its end.
+        flags: for the instructor alone.
+        level, missing: the isolation that held, and what it does not give.
+    """
+
+    learner: str
+    tasks: tuple[TaskMark, ...]
+    problem: str = ""
+    cells: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    level: str = ""
+    missing: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> int:
+        return sum(task.points for task in self.tasks)
+
+    @property
+    def worth(self) -> int:
+        return sum(task.worth for task in self.tasks)
+
+
+def to_json(mark: Mark) -> str:
+    """Return a mark as text; the same mark, the same text."""
+    return json.dumps(asdict(mark), ensure_ascii=False, sort_keys=True)
+
+
+def from_json(text: str) -> Mark:
+    """Return the mark of which `to_json` made this text.
+
+    Raises:
+        ValueError, TypeError, KeyError: it made no such text.
+    """
+    parts = json.loads(text)
+    parts["tasks"] = tuple(TaskMark(**_with_tuples(task)) for task in parts["tasks"])
+    return Mark(**_with_tuples(parts))
+
+
+def _with_tuples(parts: dict) -> dict:
+    def frozen(value):
+        return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
+
+    return {key: frozen(value) for key, value in parts.items()}
