@@ -13,6 +13,7 @@ import faulthandler
 import importlib
 import io
 import linecache
+import logging
 import marshal
 import os
 import signal
@@ -87,12 +88,8 @@ def _tell(channel: Channel, use: str, obj, cases: Sequence[Case], seconds: float
         try:
             [seen] = observing.observe(use, obj, [case], max(end - time.monotonic(), 1e-3))
         except BaseException as error:  # what the learner's code did to torch, for example
-            seen = Observation(
-                failure=Failure(
-                    "Unusable",
-                    f"Looking at what your code did raised {type_name(error)}. If this stays, restart the kernel.",
-                )
-            )
+            words = f"Looking at what your code did raised {type_name(error)}. If this stays, restart the kernel."
+            seen = Observation(failure=Failure("Unusable", words))
         try:
             channel.send(0, 0, (seen.printed, from_observation(seen)))
         except (TypeError, RuntimeError, MemoryError):  # nothing that could be sent, or far too large
@@ -208,9 +205,14 @@ def _leave_kernel(connection: socket.socket) -> None:
         hard = resource.getrlimit(which)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(which, (value, value))
+    with contextlib.suppress(OSError):  # should memory run out all the same, the kernel is not the one to end
+        Path("/proc/self/oom_score_adj").write_text("1000")
     faulthandler.disable()
     torch.set_num_threads(1)  # the threads of a pool do not come along
     _talk_to_nobody()
+    with open(os.devnull, "wb") as nowhere:  # what libraries write past Python, and what the kernel writes of this fork
+        for number in (1, 2):
+            os.dup2(nowhere.fileno(), number)
     for number in map(int, os.listdir("/proc/self/fd")):
         with contextlib.suppress(OSError):
             # The kernel's sockets, and what wakes its threads: a message from here would confuse them.
@@ -220,6 +222,7 @@ def _leave_kernel(connection: socket.socket) -> None:
 
 
 def _talk_to_nobody() -> None:
+    logging.disable()  # Jupyter would note in the server's log each picture that is not shown
     builtins.input, builtins.display = _no_input, lambda *_, **__: None
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -138,6 +139,8 @@ def test_too_much_memory_is_an_error_of_the_learners(way):
 
     [seen] = tried(greedy)
     assert seen.failure.kind == "MemoryError"
+    [seen] = tried(lambda X: Path("/proc/self/oom_score_adj").read_text())
+    assert seen.value == "1000\n"  # and where memory runs out before, it is this process that ends
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -260,6 +263,19 @@ def test_input_asks_nobody(way):
     [seen] = tried(lambda X: input("How large? "))
     assert seen.failure.kind == "RuntimeError"
     assert "nobody would be asked" in seen.failure.words
+
+
+def test_what_is_written_past_python_goes_nowhere(capfd):
+    if not apart.forks_safely():
+        pytest.skip("a fork is not safe here")
+
+    def writes(X):
+        os.write(1, b"loud")
+        os.write(2, b"louder")
+        return X
+
+    assert tried(writes)[0].failure is None
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_is_checked_may_check(way):
