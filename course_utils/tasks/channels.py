@@ -47,6 +47,21 @@ def with_one_filter(seed):
     yield Case("fractions in float64", (draw.real(2, 5, 4, **real), draw.real(2, 2, 2, **real)))
 
 
+def sized_by_channels(X, K):
+    Y = torch.zeros(X.shape[0] - K.shape[0] + 1, X.shape[1] - K.shape[1] + 1)
+    for x, k in zip(X, K, strict=True):
+        Y += ops.corr2d(x, k)
+    return Y
+
+
+def channels_at_the_end(X, K):
+    return sum(ops.corr2d(X[:, :, c], K[:, :, c]) for c in range(X.shape[2]))
+
+
+def rows_for_channels(X, K):
+    return sum(ops.corr2d(X[c], K[c]) for c in range(X.shape[1]))
+
+
 MULTI_IN = Task(
     id="corr2d_multi_in",
     title="Several channels in",
@@ -116,6 +131,47 @@ MULTI_IN = Task(
             "give it `dtype=X.dtype`, or begin with the answer of channel 0.",
             lambda X, K: multi_in(X, K).float(),
         ),
+        Misconception(
+            "all_at_once",
+            "`ops.corr2d` takes one table and one kernel, and you hand it all channels at once. Lay each "
+            "channel's kernel on its channel, one after the other, and add the answers up.",
+            ops.corr2d,
+        ),
+        Misconception(
+            "rows_summed",
+            "You added up the rows of each channel's answer: `sum(1)`. The stack has the shape (channels, rows, "
+            "columns), so the channels are axis 0.",
+            lambda X, K: each_alone(X, K).sum(1),
+        ),
+        Misconception(
+            "tensor_of_tensors",
+            "`torch.tensor` makes a tensor of plain numbers. A list of tensors becomes one with `torch.stack`, "
+            "which also lets gradients through.",
+            lambda X, K: torch.tensor(list(each_alone(X, K))).sum(0),
+        ),
+        Misconception(
+            "sized_by_channels",
+            "Your table has the wrong size: `X.shape[0]` counts channels. Here rows are `shape[1]` and columns "
+            "`shape[2]`, in X and in K.",
+            sized_by_channels,
+        ),
+        Misconception(
+            "columns_summed",
+            "You added up the columns of each channel's answer: `sum(2)` or `sum(-1)`. The stack has the shape "
+            "(channels, rows, columns), so the channels are axis 0.",
+            lambda X, K: each_alone(X, K).sum(-1),
+        ),
+        Misconception(
+            "channels_at_the_end",
+            "You take channel c as `X[:, :, c]`, which is column c of every channel. Here the channels are the "
+            "first axis: `X[c]` and `K[c]`.",
+            channels_at_the_end,
+        ),
+        Misconception(
+            "rows_for_channels",
+            "`X.shape[1]` counts rows. The channels are the first axis: `range(X.shape[0])`, or `range(len(X))`.",
+            rows_for_channels,
+        ),
     ),
     hints=(
         "How many numbers are there at the top left, before anything is added, when two channels have each met "
@@ -143,6 +199,11 @@ def in_out_swapped(X, K):
 def second_axis_walked(X, K):
     n = min(len(X), len(K))  # what `zip` pairs up; the rest is dropped
     return multi_in_out(X[:n], K[:n].transpose(0, 1))
+
+
+def one_table(X, K):
+    """The list holds the same table again and again, and each filter adds to it."""
+    return multi_in_out(X, K).sum(0).expand(len(K), -1, -1)
 
 
 def with_several_filters(seed):
@@ -185,7 +246,8 @@ MULTI_IN_OUT = Task(
         ),
         Misconception(
             "one_filter",
-            "Only filter 0 was used. Every filter makes one output channel of its own.",
+            "Only filter 0 was used. Every filter makes one output channel of its own. Does a `return` stand inside "
+            "the loop?",
             lambda X, K: multi_in_out(X, K[:1]),
         ),
         Misconception(
@@ -217,6 +279,42 @@ MULTI_IN_OUT = Task(
             "The numbers are right, but the output channels are the last axis. PyTorch has them first: (out, "
             "rows, columns).",
             lambda X, K: multi_in_out(X, K).permute(1, 2, 0),
+        ),
+        Misconception(
+            "tensor_of_tensors",
+            "`torch.tensor` makes a tensor of plain numbers. A list of tensors becomes one with `torch.stack`, "
+            "which also lets gradients through.",
+            lambda X, K: torch.tensor(list(multi_in_out(X, K))),
+        ),
+        Misconception(
+            "all_filters_at_once",
+            "A whole set of filters came where one is expected: `corr2d_multi_in` takes X and one filter. Loop "
+            "over the filters, `for k in K`, and hand in `k`, not `K`.",
+            lambda X, K: ops.corr2d(X[0], K[0]),
+        ),
+        Misconception(
+            "channels_in_step",
+            "You walk over X and K in step, and hand a single channel of X to each filter. A filter looks at all "
+            "channels: loop over K alone, and hand in the whole X.",
+            lambda X, K: ops.corr2d(X[0, 0], K[0, 0]),
+        ),
+        Misconception(
+            "one_table",
+            "All your output channels are one and the same table: `Y += ...` changes the one that lies in the "
+            "list already. Make a new table for each filter.",
+            one_table,
+        ),
+        Misconception(
+            "last_filter",
+            "Only the last filter's answer comes back: each turn of the loop replaces the one before. Collect "
+            "the answers in a list, and stack it.",
+            lambda X, K: multi_in_out(X, K)[-1],
+        ),
+        Misconception(
+            "inputs_counted",
+            "Your loop runs to `K.shape[1]`, the number of input channels. The filters are counted by "
+            "`K.shape[0]`, or `len(K)`.",
+            lambda X, K: torch.stack([multi_in(X, K[o]) for o in range(K.shape[1])]),
         ),
     ),
     hints=(
@@ -342,6 +440,28 @@ PREDICT = Task(
             "groups_divide_outputs",
             "You divided the outputs by the groups, too. There are still 6 filters; each has fewer kernels.",
             lambda: {"grouped_weight": (3, 2, 3, 5)},
+        ),
+        Misconception(
+            "comma_forgotten",
+            "Brackets alone make no tuple: `(6)` is the number 6. A shape with one number is written with a "
+            "comma, `(6,)`.",
+            lambda: {"bias": 6},
+        ),
+        Misconception(
+            "bias_counted",
+            "You counted the biases as well. They are added, not multiplied; the task leaves them out.",
+            lambda: {"macs": 80 * (360 + 6)},
+        ),
+        Misconception(
+            "eight_bytes",
+            "You took 8 bytes for each number, as float64 has. A float32 number takes 32 bits, and a byte has eight.",
+            lambda: {"bytes": 366 * 8},
+        ),
+        Misconception(
+            "groups_divide_filters",
+            "You divided the filters by the groups. There are still 6 of them; it is the inputs of each that "
+            "become fewer.",
+            lambda: {"grouped_weight": (3, 4, 3, 5)},
         ),
     ),
     hints=(
@@ -487,6 +607,12 @@ MENDED = Task(
             "All output channels get the bias of output 0. Output o gets bias[o].",
             lambda X, K, bias: multi_in_out(X, K) + bias[0],
         ),
+        Misconception(
+            "last_bias",
+            "All output channels get the last bias. Your `+ b` stands behind the loop, where `b` is what the "
+            "last turn left: it belongs to each turn.",
+            lambda X, K, bias: multi_in_out(X, K) + bias[-1],
+        ),
     ),
     hints=(
         "The sum over the input channels should stand alone. At which point of the function is it complete?",
@@ -516,6 +642,13 @@ def batches(seed):
     yield Case("a batch that is not contiguous", (draw.turned(2, 3, 4, 6), draw.turned(4, 3, 2, 2), draw.whole(4)))
     fractions = draw.real(2, 2, 3, 5, **real), draw.real(3, 2, 2, 1, **real), draw.real(3, **real)
     yield Case("fractions in float64", fractions)
+
+
+def channels_left_alone(X, K, bias):
+    Y = F.conv2d(X, K)
+    for o in range(len(bias)):
+        Y[o] += bias[o]
+    return Y
 
 
 def batch_window(index, X, K, bias):
@@ -585,6 +718,36 @@ BATCH = Task(
             "batch_and_channels_swapped",
             "The first two axes are exchanged. The answer's shape is (pictures, out, rows, columns).",
             lambda X, K, bias: F.conv2d(X, K, bias).transpose(0, 1),
+        ),
+        Misconception(
+            "tensor_of_tensors",
+            "`torch.tensor` makes a tensor of plain numbers. A list of tensors becomes one with `torch.stack`, "
+            "which also lets gradients through.",
+            lambda X, K, bias: torch.tensor(list(F.conv2d(X, K, bias))),
+        ),
+        Misconception(
+            "range_of_a_tensor",
+            "`range` counts up to a number, and X is a tensor. Write `range(len(X))`, or walk over the pictures "
+            "themselves: `for x in X`.",
+            lambda X, K, bias: range(X),
+        ),
+        Misconception(
+            "bias_along_pictures",
+            "Your loop over the biases writes into `Y[o]`, and that is picture o. Output channel o of all "
+            "pictures is `Y[:, o]`.",
+            channels_left_alone,
+        ),
+        Misconception(
+            "bias_in_step",
+            "You walk over pictures and biases in step: picture n gets bias n. A bias belongs to an output "
+            "channel, and all pictures get the same biases.",
+            lambda X, K, bias: torch.stack([multi_in_out(x, K) + b for x, b in zip(X, bias, strict=False)]),
+        ),
+        Misconception(
+            "always_float32",
+            "The values are right, but they are always float32. `torch.zeros(...)` makes that unless told "
+            "otherwise: give it `dtype=X.dtype`.",
+            lambda X, K, bias: F.conv2d(X, K, bias).float(),
         ),
     ),
     hints=(

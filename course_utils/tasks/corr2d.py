@@ -130,6 +130,54 @@ def in_place(X, K):
     return loops(X, K, lambda window, K: window.mul_(K).sum())
 
 
+def table_of_the_picture(X, K):
+    h, w = K.shape
+    Y = torch.zeros(X.shape, dtype=X.dtype)
+    for i in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
+    return Y
+
+
+def loops_over_the_picture(X, K):
+    h, w = K.shape
+    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
+    for i in range(X.shape[0]):
+        for j in range(X.shape[1]):
+            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
+    return Y
+
+
+def sum_forgotten(X, K):
+    h, w = K.shape
+    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
+    for i in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            Y[i, j] = X[i : i + h, j : j + w] * K
+    return Y
+
+
+def places_exchanged(X, K):
+    h, w = K.shape
+    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
+    for i in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            Y[j, i] = (X[i : i + h, j : j + w] * K).sum()
+    return Y
+
+
+def first_row_only(X, K):
+    Y = oracle(X, K)
+    Y[1:] = 0
+    return Y
+
+
+def starts_at_one(X, K):
+    Y = oracle(X, K)
+    Y[0], Y[:, 0] = 0, 0
+    return Y
+
+
 CORR2D = Task(
     id="corr2d",
     title="Two loops",
@@ -222,8 +270,8 @@ CORR2D = Task(
         Misconception(
             "through_item",
             "The values are right, but the answer does not know any more how it was computed, and a kernel could never "
-            "be learned with it. `.item()` does that, since a plain number has no gradient. So do `.detach()` and "
-            "`torch.no_grad()`.",
+            "be learned with it. `.item()` and `torch.tensor(...)` do that, since a plain number has no gradient. So "
+            "do `.detach()` and `torch.no_grad()`.",
             through_item,
         ),
         Misconception(
@@ -231,6 +279,47 @@ CORR2D = Task(
             "You multiply the window in place (`*=` or `mul_`). A window is a view: it shares X's memory, so X itself "
             "changes, and the next window reads what you wrote. Multiply with `*`.",
             in_place,
+        ),
+        Misconception(
+            "table_of_the_picture",
+            "Your answer has a number for every pixel. At the right and at the lower rim the kernel would stick "
+            "out of the picture there. Count the places where it lies wholly on it: H - h + 1 rows and W - w + 1 "
+            "columns.",
+            table_of_the_picture,
+        ),
+        Misconception(
+            "loops_over_the_picture",
+            "Your loops run over the picture, and your table is smaller. They must count the rows and columns of "
+            "the answer: `Y.shape[0]` and `Y.shape[1]`.",
+            loops_over_the_picture,
+        ),
+        Misconception(
+            "sum_forgotten",
+            "You put a whole table of products into one place of the answer. Add them up first: `(window * K).sum()`.",
+            sum_forgotten,
+        ),
+        Misconception(
+            "sums_multiplied",
+            "You multiply two sums. First each pixel of the window is multiplied by the number of the kernel "
+            "that lies on it, and then these products are added: `(window * K).sum()`.",
+            lambda X, K: loops(X, K, lambda window, K: window.sum() * K.sum()),
+        ),
+        Misconception(
+            "places_exchanged",
+            "You write to `Y[j, i]`. The row comes first there, too: `Y[i, j]`.",
+            places_exchanged,
+        ),
+        Misconception(
+            "first_row_only",
+            "Only the first row is filled. Does your `return` stand inside the outer loop? Then the function "
+            "ends there, after one turn.",
+            first_row_only,
+        ),
+        Misconception(
+            "starts_at_one",
+            "The first row and the first column of your answer stay 0. Python counts from 0, and so do "
+            "`range(n)` and the places of a tensor.",
+            starts_at_one,
         ),
     ),
     hints=(
@@ -379,6 +468,16 @@ MENDED = Task(
             "that; give it `dtype=X.dtype`.",
             lambda X, K: oracle(X, K).float(),
         ),
+        Misconception(
+            "width_twice",
+            "Now both loops run over the width. The outer one counted rows, and it was right.",
+            lambda X, K: width_twice(X, K),
+        ),
+        Misconception(
+            "always_float64",
+            "The loop is mended, but now your answer is float64 whatever X is. It must have the dtype of X.",
+            lambda X, K: oracle(X, K).double(),
+        ),
     ),
     hints=(
         "Call the given function with your input of the task before, and look at the columns that stay zero. Which "
@@ -394,6 +493,15 @@ def loops_exchanged(X, K):
     Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
     for i in range(Y.shape[1]):
         for j in range(Y.shape[0]):
+            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
+    return Y
+
+
+def width_twice(X, K):
+    h, w = K.shape
+    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
+    for i in range(Y.shape[1]):
+        for j in range(Y.shape[1]):
             Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
     return Y
 
@@ -463,7 +571,23 @@ PREDICT = Task(
         Misconception(
             "second_kernel_forgotten",
             "For `twice` you used one kernel only: the second one slides over the answer of the first.",
-            lambda: {"twice": (24, 24)},
+            lambda: {"digit": (24, 24), "twice": (24, 24)},
+        ),
+        Misconception(
+            "kernels_added",
+            "For `twice` you took one kernel of 10×10. Two 5×5 kernels, one after the other, each take away only "
+            "4 rows and 4 columns: use the size after the first for the second.",
+            lambda: {"twice": (19, 19)},
+        ),
+        Misconception(
+            "half_of_the_kernel",
+            "You took half of a kernel off. It sticks out by a half at both ends, so it costs k - 1 rows and columns.",
+            sizes_with(lambda n, k: n - k // 2),
+        ),
+        Misconception(
+            "row_for_nothing",
+            "For `wide` you took a row away. A kernel of one row lies on each of the 6 rows: n - k + 1 with k = 1.",
+            lambda: {"wide": (5, 7)},
         ),
     ),
     hints=(
@@ -551,6 +675,12 @@ class Flipped(Oracle):
         return oracle(X, self.weight.flip(0, 1)) + self.bias
 
 
+class PairForNumber(Oracle):
+    def __init__(self, kernel_size):
+        super().__init__(kernel_size)
+        self.weight = nn.Parameter(torch.rand(kernel_size, kernel_size))
+
+
 def layers_to_build(seed):
     draw = Draw(seed)
     for label, size, kernel in [
@@ -598,9 +728,9 @@ LAYER = Task(
         ),
         Misconception(
             "plain_tensor",
-            "The module does not know your `weight`, as if it were a plain tensor. Only an `nn.Parameter` that is "
-            "assigned to `self.weight` is found by `parameters()`, is trained, is saved in `state_dict()` and moves "
-            "with `.to(device)`.",
+            "The module does not know your `weight`, as if it were a plain tensor. Only an `nn.Parameter` that "
+            "`__init__` assigns to `self.weight` is found by `parameters()`, is trained, is saved in `state_dict()` "
+            "and moves with `.to(device)`.",
             PlainTensor,
             matches=lambda value, *_: "weight" not in value["parameters"],
         ),
@@ -640,6 +770,12 @@ LAYER = Task(
             "flipped",
             "Your kernel is flipped. A layer computes cross-correlation, as `corr2d` does.",
             Flipped,
+        ),
+        Misconception(
+            "pair_for_number",
+            "`kernel_size` is a pair already, (rows, columns). `torch.rand(kernel_size)` makes a table of that "
+            "size; you hand it in twice.",
+            PairForNumber,
         ),
     ),
     hints=(
@@ -816,6 +952,12 @@ LEARN = Task(
             "each step? `backward()` adds to what stands there.",
             lambda X, Y, kernel_size: descend(X, Y, kernel_size, steps=395, keep=True),
             matches=learned(lambda K, goal: True),
+        ),
+        Misconception(
+            "error_returned",
+            "What comes back is one number, the error. The kernel is asked for: `return K`.",
+            lambda X, Y, kernel_size: (Y**2).mean(),
+            matches=lambda value, *_: value.shape == (),
         ),
     ),
     hints=(

@@ -49,6 +49,7 @@ def stamp_settings(seed):
     yield Case("a picture that is not contiguous", (X, draw.turned(3, 2)), {"stride": 2, "padding": (1, 0)})
     fractions = draw.real(2, 3, dtype=torch.float64), draw.real(3, 3, dtype=torch.float64)
     yield Case("fractions in float64", fractions, {"stride": (1, 2)})
+    yield Case("stride 2 with padding 1", (draw.whole(2, 3), draw.whole(3, 3)), {"stride": 2, "padding": 1})
 
 
 def placed(X, K, stride, padding, put):
@@ -147,6 +148,97 @@ def always_float32(X, K, stride=1, padding=0):
     return oracle(X, K, stride, padding).float()
 
 
+def stamp_in_place(X, K, stride=1, padding=0):
+    return placed(X, K.clone(), stride, padding, lambda paper, x, K: paper + K.mul_(x))
+
+
+def pairs_only(X, K, stride=1, padding=0):
+    if not (isinstance(stride, tuple) and isinstance(padding, tuple)):
+        raise TypeError("a number is no pair")
+    return oracle(X, K, stride, padding)
+
+
+def stamps_side_by_side(X, K, stride=1, padding=0):
+    (s, t), (p, q) = pair(stride), pair(padding)
+    Y = F.pad(oracle(X, K), (0, (X.shape[1] - 1) * (t - 1), 0, (X.shape[0] - 1) * (s - 1)))
+    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+
+
+def loops_over_kernel(X, K, stride=1, padding=0):
+    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
+    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
+    for i, j in product(range(h), range(w)):
+        Y[i * s : i * s + h, j * t : j * t + w] += X[i, j] * K
+    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+
+
+def ends_fixed(X, K, stride=1, padding=0):
+    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
+    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
+    for i, j in product(*map(range, X.shape)):
+        Y[i * s : h, j * t : w] += X[i, j] * K
+    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+
+
+def one_number_a_stamp(X, K, stride=1, padding=0):
+    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
+    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
+    Y[: (X.shape[0] - 1) * s + 1 : s, : (X.shape[1] - 1) * t + 1 : t] = X * K.sum()
+    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+
+
+def pixels_skipped(X, K, stride=1, padding=0):
+    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
+    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
+    for i, j in product(range(0, X.shape[0], s), range(0, X.shape[1], t)):
+        Y[i : i + h, j : j + w] += X[i, j] * K
+    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+
+
+def padding_unused(X, K, stride=1, padding=0):
+    return oracle(X, K, stride)
+
+
+def cut_twice_at_the_end(X, K, stride=1, padding=0):
+    Y, (p, q) = oracle(X, K, stride), pair(padding)
+    return Y[p : Y.shape[0] - 2 * p, q : Y.shape[1] - 2 * q]
+
+
+# Mistakes that show only where a pair is handed in: who refuses pairs hides them.
+HIDDEN_BY_PAIRS = (
+    numbers_only,
+    pairs_only,
+    stride_exchanged,
+    stride_of_rows,
+    pairs_exchanged,
+    settings_unused,
+    always_float32,
+)
+
+
+def and_with_numbers_only(*known):
+    """These mistakes, and each of them by somebody who has not thought of pairs yet: the two often meet."""
+    more = "After that, think of pairs: as a stride or a padding they raise an error so far."
+    also = (
+        Misconception(f"{m.name}_numbers_only", f"{m.sentence} {more}", refusing_pairs(m.wrong))
+        for m in known
+        if m.wrong not in HIDDEN_BY_PAIRS
+    )
+    return *known, *also
+
+
+def refusing_pairs(paint):
+    def wrong(X, K, stride=1, padding=0):
+        if isinstance(stride, tuple):
+            raise TypeError("a pair is no number")
+        if isinstance(padding, tuple):  # it comes into play when the paper is cut, after the painting
+            paint(X, K, stride)
+            raise TypeError("a pair is no number")
+        return paint(X, K, stride, padding)
+
+    return wrong
+
+
 PAINT = Task(
     id="paint",
     title="Paint with stamps",
@@ -158,7 +250,7 @@ PAINT = Task(
     oracle=oracle,
     cases=stamp_settings,
     window=stamps_on,
-    misconceptions=(
+    misconceptions=and_with_numbers_only(
         Misconception(
             "overwritten",
             "Each stamp wipes out what it covers: you assign with `=`. Where stamps overlap, their numbers add up.",
@@ -257,6 +349,59 @@ PAINT = Task(
             "The values are right, but `.item()` makes a plain number of the pixel, and no gradient passes "
             "through a plain number. Multiply with `X[i, j]` itself.",
             through_item,
+        ),
+        Misconception(
+            "stamp_in_place",
+            "Your stamp is K itself, not a copy: `*=` changes K, and the next pixel stamps what is left of it. "
+            "Multiply with `*`, which makes a new tensor.",
+            stamp_in_place,
+        ),
+        Misconception(
+            "pairs_only",
+            "A pair works, but a plain number cannot be taken apart into two. Make a pair of it first: `s, t = "
+            "stride if isinstance(stride, tuple) else (stride, stride)`.",
+            pairs_only,
+        ),
+        Misconception(
+            "stamps_side_by_side",
+            "Your paper grows with the stride, but the stamps stay side by side. The stamp of X[i, j] begins at "
+            "row i * stride and column j * stride.",
+            stamps_side_by_side,
+        ),
+        Misconception(
+            "loops_over_kernel",
+            "Your loops run over the kernel. Each pixel of X stamps once, so i and j count X's rows and columns. "
+            "When X and K have the same size, nobody notices.",
+            loops_over_kernel,
+        ),
+        Misconception(
+            "padding_unused",
+            "Your `padding` does nothing. So many rows and columns are cut off at each end of the paper, after "
+            "the painting.",
+            padding_unused,
+        ),
+        Misconception(
+            "cut_twice_at_the_end",
+            "You cut the padding off once in front and twice at the end. Counted from the size, the end is "
+            "`Y.shape[0] - p`: what you cut in front does not shift it.",
+            cut_twice_at_the_end,
+        ),
+        Misconception(
+            "ends_fixed",
+            "Your stamps begin at their own places, but all end at row h and column w. The end moves along with "
+            "the start: `i * stride : i * stride + h`.",
+            ends_fixed,
+        ),
+        Misconception(
+            "one_number_a_stamp",
+            "You put one number down for each pixel, the sum of its stamp. A stamp covers h rows and w columns "
+            "of the paper, with a number for each.",
+            one_number_a_stamp,
+        ),
+        Misconception(
+            "pixels_skipped",
+            "Your loops jump over pixels of X. Every pixel stamps; the stride moves the stamps apart on the paper.",
+            pixels_skipped,
         ),
     ),
     hints=(
@@ -394,6 +539,12 @@ SHAPES = Task(
             "it with the size you want.",
             lambda: {"halved": 0, "quartered": 0},
         ),
+        Misconception(
+            "groups_divide_inputs",
+            "You divided the input channels by the groups. A transposed layer keeps all of them on the first "
+            "axis, and divides the outputs, on the second.",
+            lambda: {"weight": (2, 6, 3, 3)},
+        ),
     ),
     hints=(
         "Draw one axis. Where does the last stamp begin, and how many pixels does it cover? What does the "
@@ -452,6 +603,32 @@ def matrix_with(column, number=lambda k: k):
         return A
 
     return answer
+
+
+def counter_behind(K, shape):
+    """The number of the row moves once a line of answers: the answers of a line lie on top of each other."""
+    rows, columns = (n - k + 1 for n, k in zip(shape, K.shape, strict=True))
+    A = torch_matrix(K, shape)
+    return F.pad(A[columns - 1 :: columns], (0, 0, 0, rows * (columns - 1)))
+
+
+def zeros_not_renewed(K, shape):
+    (H, W), (h, w) = shape, K.shape
+    picture, rows = torch.zeros(H, W, dtype=K.dtype), []
+    for i, j in product(range(H - h + 1), range(W - w + 1)):
+        picture[i : i + h, j : j + w] = K
+        rows.append(picture.flatten().clone())
+    return torch.stack(rows)
+
+
+def kernel_counts_answers(K, shape):
+    (H, W), (h, w) = shape, K.shape
+    A = torch.zeros(h * w, H * W, dtype=K.dtype)
+    for row, (i, j) in enumerate(product(range(h), range(w))):
+        picture = torch.zeros(H, W, dtype=K.dtype)
+        picture[i : i + h, j : j + w] = K
+        A[row] = picture.flatten()
+    return A
 
 
 right_places = matrix_with(lambda i, j, a, b, H, W, h, w: (i + a) * W + j + b)
@@ -532,6 +709,37 @@ MATRIX = Task(
             "The values are right, but the matrix no longer knows the kernel: `.item()` or `.tolist()` made "
             "plain numbers of it, and no gradient flows back. Assign the tensor's entries themselves.",
             matrix_with(lambda i, j, a, b, H, W, h, w: (i + a) * W + j + b, torch.Tensor.item),
+        ),
+        Misconception(
+            "four_axes",
+            "The numbers are right, but they stand in a table with four axes. Lay the answer's two axes flat, "
+            "and the picture's two: `A.reshape(-1, H * W)`.",
+            lambda K, shape: torch_matrix(K, shape).reshape(
+                *(n - k + 1 for n, k in zip(shape, K.shape, strict=True)), *shape
+            ),
+        ),
+        Misconception(
+            "counter_behind",
+            "Your row number moves once in a line of answers, so the answers of a line are written over each "
+            "other. Each answer has a row of its own: count inside the inner loop.",
+            counter_behind,
+        ),
+        Misconception(
+            "kernel_counts_answers",
+            "You count the answers by the size of the kernel. There are as many as places for the window: H - h "
+            "+ 1 rows and W - w + 1 columns. With a 2×2 kernel on a 3×3 picture nobody notices.",
+            kernel_counts_answers,
+        ),
+        Misconception(
+            "pictures_not_flat",
+            "You put pictures below one another. Each answer has one row: lay its picture flat first, with "
+            "`flatten()`.",
+            lambda K, shape: torch_matrix(K, shape).reshape(-1, shape[1]),
+        ),
+        Misconception(
+            "zeros_not_renewed",
+            "Each of your rows still holds the windows of the rows above. Begin each row with new zeros.",
+            zeros_not_renewed,
         ),
     ),
     hints=(
@@ -621,6 +829,17 @@ BY_MATRIX = Task(
             "The numbers are right, but you laid them down column by column. They follow the picture's pixels "
             "along its rows.",
             lambda A, Y, shape: matrix_painting(A, Y, shape[::-1]).T,
+        ),
+        Misconception(
+            "star_for_at",
+            "`*` multiplies number by number and adds nothing up. A matrix times a vector is `@`.",
+            lambda A, Y, shape: (A.T * Y.flatten()).reshape(shape),
+        ),
+        Misconception(
+            "no_inverse",
+            "A has no inverse, for it is not square: many pixels give few answers. Nothing is inverted here. A "
+            "transposed convolution multiplies by the transpose, `A.T`.",
+            lambda A, Y, shape: (torch.inverse(A) @ Y.flatten()).reshape(shape),
         ),
     ),
     hints=(
@@ -737,6 +956,18 @@ def strides_to_slide(seed):
     yield Case("fractions in float64", (draw.real(2, 3, dtype=torch.float64), draw.real(3, 3, dtype=torch.float64), 2))
 
 
+def zeros_in_float32(X, K, stride):
+    return F.conv2d(bordered(X.float(), K.shape, stride), K.flip(0, 1)[None, None])[0, 0]
+
+
+def one_number_less(X, K, stride):
+    h, w = K.shape
+    spread = torch.zeros(X.shape[0] * stride - 1, X.shape[1] * stride - 1, dtype=X.dtype)
+    spread[::stride, ::stride] = X
+    around = F.pad(spread, (w - 1, w - 1, h - 1, h - 1))
+    return F.conv2d(around[None, None], K.flip(0, 1)[None, None])[0, 0]
+
+
 def slid_oracle(X, K, stride):
     return oracle(X, K, stride)
 
@@ -768,7 +999,8 @@ MENDED = Task(
         Misconception(
             "not_turned",
             "The size is mended, but your kernel slides as it is written. A single pixel of 1 must give the "
-            "kernel; yours gives it turned by 180 degrees. Turn it before you slide.",
+            "kernel; yours gives it turned by 180 degrees. Slide `K.flip(0, 1)`, which is a turned copy: K itself "
+            "stays as it is.",
             lambda X, K, stride: oracle(X, K.flip(0, 1), stride),
         ),
         Misconception(
@@ -812,6 +1044,29 @@ MENDED = Task(
             lambda X, K, stride: F.conv2d(
                 bordered(X[:0, :0] if stride == 1 else X, K.shape, stride), K.flip(0, 1)[None, None]
             )[0, 0],
+        ),
+        Misconception(
+            "spread_one_less",
+            "Your spread picture is n * stride - 1 long. That is right for stride 2 only. Between n pixels there "
+            "are n - 1 gaps of stride - 1 zeros: how many numbers is that together?",
+            one_number_less,
+        ),
+        Misconception(
+            "picture_turned",
+            "You turned the picture. Each pixel stays at its place; it is the kernel that must be turned.",
+            lambda X, K, stride: F.conv2d(bordered(X.flip(0, 1), K.shape, stride), K[None, None])[0, 0],
+        ),
+        Misconception(
+            "negative_step",
+            "Tensors take no negative steps, unlike NumPy's arrays and Python's lists. `K.flip(0, 1)` turns a "
+            "table by 180 degrees.",
+            lambda X, K, stride: K[::-1, ::-1],
+        ),
+        Misconception(
+            "zeros_in_float32",
+            "In float32 it is right. But `torch.zeros` makes float32 unless told otherwise, and a kernel in "
+            "float64 does not go with that: give it `dtype=X.dtype`.",
+            zeros_in_float32,
         ),
     ),
     hints=(
@@ -923,6 +1178,33 @@ COUNTS = Task(
             "For `tent` you added up all entries of the kernel. At one place only every second row and every "
             "second column of the kernel arrives: one *phase*.",
             lambda: {"tent": 16},
+        ),
+        Misconception(
+            "one_axis_for_kernel_3",
+            "For `kernel_3` you gave the counts of one axis. Where two rows of stamps and two columns of stamps "
+            "meet, four stamps lie on each other.",
+            lambda: {"kernel_3": (1, 2)},
+        ),
+        Misconception(
+            "largest_first",
+            "For `kernel_3` you have the right numbers. The smallest comes first.",
+            lambda: {"kernel_3": (4, 2, 1)},
+        ),
+        Misconception(
+            "crossings_twice",
+            "For `unpainted` you counted the places twice where an empty row crosses an empty column.",
+            lambda: {"unpainted": 66},
+        ),
+        Misconception(
+            "rows_only",
+            "For `unpainted` you counted the empty rows. There are empty columns, too.",
+            lambda: {"unpainted": 33},
+        ),
+        Misconception(
+            "kernel_once",
+            "For `even` you named the kernel that is as long as one stride. Longer ones do it, too: which are as "
+            "long as a whole number of strides?",
+            lambda: {"even": (3,)},
         ),
     ),
     hints=(

@@ -10,7 +10,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
+import lab
 import pytest
+from journey import Journey
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 HERE = ("127.0.0.1", "localhost")
@@ -58,6 +60,22 @@ def page(browser, outside):
     context.on("request", note)
     yield page
     context.close()
+
+
+@pytest.fixture
+def server(page, tmp_path):
+    """JupyterLab on a copy of the course. Asks for `page` first: without a browser nothing is started."""
+    server = lab.Server(lab.copy_course(tmp_path / "course"), tmp_path)
+    yield server
+    ended = server.stop()
+    assert ended == 0, server.said()
+
+
+@pytest.fixture
+def journey(page, server, tmp_path):
+    page.set_default_timeout(1000 * lab.PATIENCE)
+    yield Journey(page, server, tmp_path)
+    page.close()  # before its server, or it would look for it
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FILES = ("course.py", "requirements.txt", "pyproject.toml")
 FOLDERS = ("course_utils", "notebooks", "exercises", "solutions")
 PATIENCE = 240  # seconds for one wait, on a machine that does much else; on an idle one they take a second or two
+SOON = 20_000  # milliseconds for what the kernel has sent to be drawn
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S+")
 
 
@@ -148,10 +149,18 @@ class Notebook:
 
     def run(self, name: str) -> None:
         """Click beside the cell's code, press Shift+Enter, and wait for the kernel."""
-        prompt = self.cell(name).locator(".jp-InputPrompt")
         with self._finished(1):
-            prompt.click()
-            self.page.keyboard.press("Shift+Enter")
+            self._start(name)
+
+    def stop(self, name: str, begun: Path) -> None:
+        """Run a cell, press the toolbar's stop button once its code has made the file `begun`, and wait."""
+        with self._finished(1):
+            self._start(name)
+            end = time.monotonic() + PATIENCE
+            while not begun.exists() and time.monotonic() < end:
+                time.sleep(0.01)  # between two looks: nobody is told of a new file
+            assert begun.exists(), f"{name} has not begun: {self.output(name).inner_text()}"
+            self.panel.get_by_role("button", name="Interrupt the kernel").click()
 
     def run_all(self) -> None:
         with self._finished(self.panel.locator(".jp-CodeCell").count()):
@@ -165,10 +174,24 @@ class Notebook:
         self.page.keyboard.insert_text(code)
         assert editor.inner_text().split() == code.split()
 
+    def says(self, name: str, words: str):
+        """What stands below a cell, in which these words must stand."""
+        output = self.output(name)
+        try:
+            output.get_by_text(words).first.wait_for(timeout=SOON)
+        except Exception as error:
+            error.add_note(f"below {name!r} must stand {words!r}; there stands:\n{output.inner_text()}")
+            raise
+        return output
+
     def errors(self) -> list[str]:
         """The errors and warnings below its cells, as text."""
         kinds = (f'[data-mime-type="application/vnd.jupyter.{kind}"]' for kind in ("error", "stderr"))
         return self.panel.locator(", ".join(kinds)).all_inner_texts()
+
+    def _start(self, name: str) -> None:
+        self.cell(name).locator(".jp-InputPrompt").click()
+        self.page.keyboard.press("Shift+Enter")
 
     @contextmanager
     def _finished(self, more: int):

@@ -114,6 +114,31 @@ RIGHT = {
     "corr2d_batch": [batch_by_einsum, batch_by_vmap, bias_on_channels_last, batch_in_float64],
 }
 
+
+def one_table_for_all(X, K):
+    """Every filter adds to the table that lies in the list already."""
+    Y, maps = torch.zeros_like(by_einsum(X, K[0])), []
+    for k in K:
+        Y += by_einsum(X, k)
+        maps.append(Y)
+    return torch.stack(maps)
+
+
+def bias_behind_the_loop(X, K, bias):
+    maps, b = [], None
+    for o in range(len(K)):
+        b = bias[o]
+        maps.append(by_einsum(X, K[o]))
+    return torch.stack(maps) + b
+
+
+def bias_in_a_loop(X, K, bias):
+    Y = torch.stack([out_by_einsum(x, K) for x in X])
+    for number, b in enumerate(bias):
+        Y[number] = Y[number] + b
+    return Y
+
+
 # What passes weaker checkers: (task, wrong answer, words of the sentence)
 WRONG = [
     ("corr2d_multi_in", lambda X, K: torch.zeros_like(by_einsum(X, K)), "values are wrong"),
@@ -143,4 +168,9 @@ WRONG = [
     ("corr2d_batch", lambda X, K, bias: batch_by_einsum(X, K, bias.flip(0)), "values are wrong"),
     ("corr2d_batch", lambda X, K, bias: bias_by_einsum(X[0], K, bias), "the shape is 3×2×2"),
     ("corr2d_batch", lambda X, K, bias: batch_by_einsum(X, K, bias.detach()), "no gradient"),
+    # A known mistake in another hand is called by its name, too.
+    ("corr2d_multi_in_out", one_table_for_all, "one and the same table"),
+    ("corr2d_multi_in_out", lambda X, K: torch.tensor([by_einsum(X, k) for k in K]), "becomes one with `torch.stack`"),
+    ("mended_layer", bias_behind_the_loop, "All output channels get the last bias."),
+    ("corr2d_batch", bias_in_a_loop, "that is picture o"),
 ]

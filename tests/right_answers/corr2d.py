@@ -95,6 +95,11 @@ class FourAxes(nn.Module):
         return F.conv2d(X[None, None], self.weight, self.bias)[0, 0]
 
 
+def from_rows_of_numbers(X, K):
+    (H, W), (h, w) = X.shape, K.shape
+    return torch.tensor([[(X[i : i + h, j : j + w] * K).sum() for j in range(W - w + 1)] for i in range(H - h + 1)])
+
+
 # What passes weaker checkers: (task, wrong answer, words of the sentence)
 WRONG = [
     ("corr2d", lambda X, K: torch.zeros_like(by_slices(X, K)), "values are wrong"),
@@ -115,4 +120,7 @@ WRONG = [
     ("learn_kernel", lambda X, Y, kernel_size: 0.1, "expected a tensor of shape 1×2, got 0.1"),
     ("learn_kernel", lambda X, Y, kernel_size: None, "Is the line with `return` missing?"),
     ("learn_kernel", lambda X, Y, kernel_size: by_hand(X, Y, kernel_size).tolist(), "expected a tensor of shape 1×2"),
+    # A known mistake in another hand is called by its name, too.
+    ("corr2d", from_rows_of_numbers, "`.item()` and `torch.tensor(...)` do that"),
+    ("answer_sizes", lambda: {"digit": (26, 26), "wide": (6, 7), "twice": (24, 24)}, "You took half of a kernel off"),
 ]

@@ -133,6 +133,37 @@ RIGHT = {
     ],
 }
 
+
+def paper_of_another_size(X, K, stride=1, padding=0):
+    """Whole numbers only, and a paper on which there is no room for a stride."""
+    (H, W), (h, w) = X.shape, K.shape
+    Y = torch.zeros(H + h - 1, W + w - 1)
+    for i in range(H):
+        for j in range(W):
+            Y[i * stride : i * stride + h, j * stride : j * stride + w] += X[i, j] * K
+    return Y[padding : Y.shape[0] - padding, padding : Y.shape[1] - padding]
+
+
+def stamp_used_up(X, K, stride=1, padding=0):
+    (s, t), (p, q), (H, W), (h, w) = two(stride), two(padding), X.shape, K.shape
+    Y = torch.zeros((H - 1) * s + h, (W - 1) * t + w, dtype=X.dtype)
+    for i in range(H):
+        for j in range(W):
+            stamp = K
+            stamp *= X[i, j]
+            Y[i * s : i * s + h, j * t : j * t + w] += stamp
+    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+
+
+def counter_outside(K, shape):
+    (H, W), (h, w) = shape, K.shape
+    A = torch.zeros((H - h + 1) * (W - w + 1), H * W, dtype=K.dtype)
+    for row, i in enumerate(range(H - h + 1)):  # one number for all answers of a line
+        for j in range(W - w + 1):
+            A[row] = F.pad(K, (j, W - w - j, i, H - h - i)).flatten()
+    return A
+
+
 # What passes weaker checkers: (task, wrong answer, words of the sentence)
 WRONG = [
     ("paint", lambda X, K, stride=1, padding=0: by_fold(X, K, stride, padding) * 0, "values are wrong"),
@@ -171,4 +202,8 @@ WRONG = [
     ("painted_shapes", lambda: {"doubled": (14, 14), "pairs": (8, 13)}, "pairs: (8, 13) is not right"),
     ("painted_shapes", lambda: {"doubled": "14×14"}, "expected a tuple or list of 2 values"),
     ("stamp_counts", lambda: {"row": [1, 1, 2, 1, 2, 1, 1]}, "has 7 values, must have 9."),
+    # A known mistake in another hand is called by its name, too.
+    ("paint", paper_of_another_size, "its size does not know the stride"),
+    ("paint", stamp_used_up, "Your stamp is K itself"),
+    ("conv_matrix", counter_outside, "the answers of a line are written over each other"),
 ]
