@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from course_utils import apart, plotting, progress, tasks
+from course_utils.grading.page import with_code
 from course_utils.judging import PRINTED, Verdict, judge
 from course_utils.observing import type_name
 from course_utils.plotting import Picture
@@ -125,7 +126,7 @@ class Report:
     def _repr_mimebundle_(self, include=None, exclude=None):
         colour = "#009E73" if self.verdict.passed else "#D55E00" if self.verdict.written else "#767676"
         said, _, printed = repr(self).partition(f"\n{PRINTED} ")
-        paragraphs = "".join(f"<p>{_with_code(line)}</p>" for line in said.splitlines())
+        paragraphs = "".join(f"<p>{with_code(line)}</p>" for line in said.splitlines())
         if printed:  # its lines belong together
             paragraphs += f"<p>{PRINTED}</p><pre>{html.escape(printed)}</pre>"
         drawing = picture(self.verdict)
@@ -148,12 +149,6 @@ def picture(verdict: Verdict) -> Picture | None:
     if want.dtype != torch.bool:
         grids["yours minus target"] = got - want
     return plotting.matrices(grids, alt="Target beside yours")
-
-
-def _with_code(line: str) -> str:
-    """Escape a line for HTML; what stands between backticks becomes code."""
-    parts = html.escape(line).split("`")
-    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
 
 
 def _show(report: Report) -> None:

@@ -21,7 +21,11 @@ from torch import Tensor, nn
 from course_utils.time_limit import TimeUp, call_within
 
 MOST_PRINTED, MOST_BITS, MOST_ITEMS, MOST_NUMBERS, DEEPEST, DEEPEST_CALLS = 2000, 1000, 1000, 10**7, 6, 10_000
-LIBRARIES = tuple({str(Path(__file__).parent), *(sysconfig.get_paths()[k] for k in ("stdlib", "purelib", "platlib"))})
+# Where no line is a learner's: torch and NumPy may also lie elsewhere than this environment's other packages.
+LIBRARIES = tuple(
+    {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
+    | {str(Path(file).parent) for file in (__file__, torch.__file__, np.__file__)}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +175,10 @@ def _own_line(error: BaseException) -> str:
 
 def _call(function, *args, **kwargs):
     if not callable(function):
-        raise Unusable("Hand in the function itself, without brackets behind its name.")
+        raise Unusable(
+            f"Hand in the function itself, without brackets behind its name; this is of type {type_name(function)}. "
+            "If the name has another meaning by now, run the cell again that defines the function."
+        )
     return function(*args, **kwargs)
 
 

@@ -498,6 +498,13 @@ def test_what_a_learner_wrote_is_escaped_in_the_card():
     assert "&lt;script&gt;" in page
 
 
+def test_a_stressed_word_is_stressed_in_the_card():
+    verdict = judge("learn_kernel", lambda X, Y, size: torch.ones(size).requires_grad_() * 5)
+    assert "*mean*" in verdict.message
+    page = checking.Report(verdict)._repr_mimebundle_()[0]["text/html"]
+    assert "is the error the <em>mean</em> of the <em>squared</em> differences" in page
+
+
 def test_check_returns_nothing_and_notes_the_result(capsys):
     assert check("corr2d", lambda X, K: X) is None
     assert check("corr2d", right) is None

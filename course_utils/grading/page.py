@@ -1,6 +1,7 @@
 """HTML for reports: self-contained pages in which everything that comes from outside is text."""
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
@@ -40,6 +41,7 @@ caption { text-align: left; white-space: nowrap; color: var(--quiet); font-size:
 .grades tbody th { font-weight: 400; background: var(--ground); max-width: 16rem; overflow-wrap: break-word; }
 .grades th:first-child { position: sticky; left: 0; }
 """.strip()
+STRESSED = re.compile(r"(?<![\w*])\*(\w[^*]*?(?<=\w))\*(?![\w*])")
 STATES = {"passed": "passed", "wrong": "not yet", "unwritten": "not written"}
 
 
@@ -86,9 +88,15 @@ def text(words: str) -> str:
 
 
 def with_code(line: str) -> str:
-    """Return a line for HTML; what stands between backticks becomes code."""
+    """Return a line for HTML; what stands between backticks becomes code, and *what stands between stars* is stressed.
+
+    >>> with_code("Take *all* of `a*b*c`, not 2*3*4.")
+    'Take <em>all</em> of <code>a*b*c</code>, not 2*3*4.'
+    """
     parts = text(line).split("`")
-    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+    return "".join(
+        f"<code>{part}</code>" if i % 2 else STRESSED.sub(r"<em>\1</em>", part) for i, part in enumerate(parts)
+    )
 
 
 def link(name: str) -> str:
