@@ -27,12 +27,13 @@ def call_within(seconds: float, function: Callable, *args):
     if threading.current_thread() is not threading.main_thread():
         return function(*args)
     here, late, left = sys._getframe(), False, threading.Event()
+    struck = False  # whether an exception was raised past the signal
     depth, threads = sys.getrecursionlimit(), set(threading.enumerate())
     gate = threading.Lock()  # closed until the call begins: nothing may be raised while the thread is being started
     gate.acquire()
 
     def knock():
-        nonlocal late
+        nonlocal late, struck
         gate.acquire()
         while not left.wait(0.1 if late else seconds):
             late = True
@@ -41,6 +42,7 @@ def call_within(seconds: float, function: Callable, *args):
             if signal.getsignal(signal.SIGINT) is answer:
                 _interrupt_main_thread()
             else:  # the call listens to the signal itself
+                struck = True
                 _raise_in(threading.main_thread(), TimeUp)
 
     def answer(signum, frame):
@@ -63,7 +65,8 @@ def call_within(seconds: float, function: Callable, *args):
         setrecursionlimit(depth)  # the call may have left less than what follows needs
         left.set()
         watch.join()
-        _raise_in(threading.main_thread(), None)  # what was not raised yet never will be
+        if struck:
+            _take_back()
         time.sleep(1e-6)  # a signal sent at the last moment arrives on the way back from the system, and is ignored
         signal.signal(signal.SIGINT, before)
         setrecursionlimit(depth)
@@ -72,10 +75,23 @@ def call_within(seconds: float, function: Callable, *args):
                 _raise_in(thread, SystemExit)  # the only one with which a thread ends in silence
 
 
-def _raise_in(thread: threading.Thread, error: type | None) -> None:
-    """Let `error` be raised at the thread's next line of Python; None takes back one that has not been raised yet."""
-    error = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), error)
+def _raise_in(thread: threading.Thread, error: type) -> None:
+    """Let `error` be raised at the thread's next line of Python, in place of one that has not been raised yet."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(error))
+
+
+def _take_back() -> None:
+    """Let what was to be raised in this thread, and has not been yet, be raised here and go no further.
+
+    To ask for no exception (NULL) would not do: Python 3.11 would look for one from then on, at every line, and a
+    profiler or a debugger would never get beyond the next.
+    """
+    try:
+        _raise_in(threading.main_thread(), TimeUp)
+        while True:
+            time.sleep(0)
+    except TimeUp:
+        return
 
 
 def _interrupt_main_thread() -> None:

@@ -4,6 +4,7 @@
 import _thread
 import contextlib
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -131,3 +132,26 @@ def test_it_ends_elsewhere_too(function):
     while any(thread.name == "endless" for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert "endless" not in {thread.name for thread in threading.enumerate()}
+
+
+AFTERWARDS = """
+import cProfile, signal, sys
+from course_utils.time_limit import TimeUp, call_within
+
+def ignores_the_signal():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        pass
+
+assert call_within(5, max, 3, 4) == 4
+try:
+    call_within(0.2, ignores_the_signal)
+except TimeUp:
+    print("up")
+print(cProfile.Profile().runcall(lambda: sum(divmod(7, 2))))
+"""
+
+
+def test_a_profiler_still_works_afterwards():
+    run = subprocess.run([sys.executable, "-c", AFTERWARDS], capture_output=True, text=True, timeout=60)
+    assert run.stdout.split() == ["up", "4"], run.stderr
