@@ -242,7 +242,7 @@ def _observe_in_second(use: str, obj, cases: Sequence[Case], seconds: float) -> 
         return observing.observe(use, obj, cases, seconds)
     second, _second = _second or _Second(), None
     try:
-        if not second.unpacks(packed):
+        if not (second.is_there() and second.unpacks(packed, seconds)):
             return observing.observe(use, obj, cases, seconds)
         seen = _hear_all(second, cases, seconds)
         if not (seen[-1].failure and seen[-1].failure.kind in LAST):
@@ -299,13 +299,22 @@ class _Second:
             if windows:
                 with self.process.stdin as pipe:
                     pipe.write(theirs.share(self.process.pid))
-        self.channel = Channel(ours, MOST_REPLY)
+        self.channel, self.started = Channel(ours, MOST_REPLY), False
 
-    def unpacks(self, packed: torch.Tensor) -> bool:
+    def is_there(self) -> bool:
+        """Wait until it has started; False if it does not."""
+        self.started = self.started or self._says_yes(time.monotonic() + START)
+        return self.started
+
+    def unpacks(self, packed: torch.Tensor, seconds: float) -> bool:
         """Send a request; say whether it arrived and could be unpacked."""
-        deadline = time.monotonic() + START
-        try:
+        deadline = time.monotonic() + seconds + GRACE
+        with contextlib.suppress(Gone):
             self.channel.send(0, 0, packed, deadline)
+        return self._says_yes(deadline)
+
+    def _says_yes(self, deadline: float) -> bool:
+        try:
             return self.channel.receive(deadline)[2] is True
         except (Gone, Unreadable):
             return False
@@ -338,6 +347,7 @@ def serve(number: int) -> None:
     share = sys.stdin.buffer.read() if sys.platform == "win32" else b""
     channel = Channel(socket.fromshare(share) if share else socket.socket(fileno=number), most=MOST_REPLY)
     with contextlib.suppress(Gone):
+        channel.send(0, 0, True)
         while True:
             packed = channel.receive()[2]
             try:

@@ -245,10 +245,18 @@ class EndsItsReader(CannotBeUnpacked):
         return os._exit, (7,)
 
 
-@pytest.mark.parametrize("kind", [CannotBeUnpacked, EndsItsReader])
+class KeepsItsReader(CannotBeUnpacked):
+    def __reduce__(self):
+        return time.sleep, (1000,)
+
+
+@pytest.mark.parametrize("kind", [CannotBeUnpacked, EndsItsReader, KeepsItsReader])
 def test_what_does_not_arrive_is_tried_in_the_kernel(kind, monkeypatch):
     monkeypatch.setattr(apart, "forks_safely", lambda: False)
-    assert tried(kind())[0].value == 8
+    tried(abs)
+    begun = time.monotonic()
+    assert tried(kind(), seconds=0.5)[0].value == 8
+    assert time.monotonic() - begun < 10
     assert tried(abs)[0].failure is None
 
 
