@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import types
 import warnings
@@ -29,6 +30,7 @@ from pathlib import Path
 
 import cloudpickle
 import torch
+from tqdm import tqdm
 
 from course_utils import observing
 from course_utils.exit_status import describe
@@ -209,6 +211,8 @@ def _leave_kernel(connection: socket.socket) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
     faulthandler.disable()
     torch.set_num_threads(1)  # the threads of a pool do not come along
+    # tqdm's own lock is shared by all forks: held by one that is ended, it would stop the kernel's bars.
+    tqdm.set_lock(threading.RLock())
     _talk_to_nobody()
     with open(os.devnull, "wb") as nowhere:  # what libraries write past Python, and what the kernel writes of this fork
         for number in (1, 2):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from course_utils import apart, checking, judging, observing, progress, tasks
 from course_utils.observing import Case
@@ -271,6 +272,20 @@ def test_input_asks_nobody(way):
     [seen] = tried(lambda X: input("How large? "))
     assert seen.failure.kind == "RuntimeError"
     assert "nobody would be asked" in seen.failure.words
+
+
+def test_a_bar_that_is_ended_half_drawn_stops_no_bar_of_the_kernel(way):
+    with tqdm.get_lock():  # made here, before the fork
+        pass
+
+    def holds_the_lock(X):
+        tqdm.get_lock().acquire()
+        os._exit(1)
+
+    assert tried(holds_the_lock)[0].failure.kind == "Ended"
+    for lock in tqdm.get_lock().locks:
+        assert lock.acquire(timeout=1)
+        lock.release()
 
 
 def test_what_is_written_past_python_goes_nowhere(capfd):

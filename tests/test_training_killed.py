@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from course_utils import training
 from course_utils.data import Dataset
@@ -48,6 +50,8 @@ def in_a_fork(work):
     if child:
         return child
     try:
+        # tqdm's own lock is shared by all forks: who is killed while holding it would stop all that come after.
+        tqdm.set_lock(threading.RLock())
         work()
         os._exit(0)
     except BaseException:
