@@ -45,6 +45,19 @@ def product(window, K):
     return (window * K).sum()
 
 
+def answer_size(X, K):
+    return tuple(n - k + 1 for n, k in zip(X.shape, K.shape, strict=True))
+
+
+def filled(X, K, value=product, rows=None, columns=None, place=lambda i, j: (i, j)):
+    """As `loops`, but written into a table of the right size, as learners do it: what does not fit there raises."""
+    (h, w), Y = K.shape, torch.zeros(answer_size(X, K), dtype=X.dtype)
+    for i in range(Y.shape[0] if rows is None else rows):
+        for j in range(Y.shape[1] if columns is None else columns):
+            Y[place(i, j)] = value(X[i : i + h, j : j + w], K)
+    return Y
+
+
 def flipped(X, K):
     return loops(X, K.flip(0, 1), product)
 
@@ -54,11 +67,7 @@ def kernel_turned(X, K):
 
 
 def height_twice(X, K):
-    Y = torch.zeros(X.shape[0] - K.shape[0] + 1, X.shape[1] - K.shape[1] + 1, dtype=X.dtype)
-    for i in range(Y.shape[0]):
-        for j in range(Y.shape[0]):
-            Y[i, j] = (X[i : i + K.shape[0], j : j + K.shape[1]] * K).sum()
-    return Y
+    return filled(X, K, columns=answer_size(X, K)[0])
 
 
 def last_place_forgotten(X, K):
@@ -131,39 +140,19 @@ def in_place(X, K):
 
 
 def table_of_the_picture(X, K):
-    h, w = K.shape
-    Y = torch.zeros(X.shape, dtype=X.dtype)
-    for i in range(Y.shape[0]):
-        for j in range(Y.shape[1]):
-            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
-    return Y
+    return loops(X, K, product, *X.shape)
 
 
 def loops_over_the_picture(X, K):
-    h, w = K.shape
-    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
-    for i in range(X.shape[0]):
-        for j in range(X.shape[1]):
-            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
-    return Y
+    return filled(X, K, rows=X.shape[0], columns=X.shape[1])
 
 
 def sum_forgotten(X, K):
-    h, w = K.shape
-    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
-    for i in range(Y.shape[0]):
-        for j in range(Y.shape[1]):
-            Y[i, j] = X[i : i + h, j : j + w] * K
-    return Y
+    return filled(X, K, lambda window, K: window * K)
 
 
 def places_exchanged(X, K):
-    h, w = K.shape
-    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
-    for i in range(Y.shape[0]):
-        for j in range(Y.shape[1]):
-            Y[j, i] = (X[i : i + h, j : j + w] * K).sum()
-    return Y
+    return filled(X, K, place=lambda i, j: (j, i))
 
 
 def first_row_only(X, K):
@@ -471,7 +460,7 @@ MENDED = Task(
         Misconception(
             "width_twice",
             "Now both loops run over the width. The outer one counted rows, and it was right.",
-            lambda X, K: width_twice(X, K),
+            lambda X, K: filled(X, K, rows=answer_size(X, K)[1]),
         ),
         Misconception(
             "always_float64",
@@ -489,21 +478,8 @@ MENDED = Task(
 
 
 def loops_exchanged(X, K):
-    h, w = K.shape
-    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
-    for i in range(Y.shape[1]):
-        for j in range(Y.shape[0]):
-            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
-    return Y
-
-
-def width_twice(X, K):
-    h, w = K.shape
-    Y = torch.zeros(X.shape[0] - h + 1, X.shape[1] - w + 1, dtype=X.dtype)
-    for i in range(Y.shape[1]):
-        for j in range(Y.shape[1]):
-            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
-    return Y
+    rows, columns = answer_size(X, K)
+    return filled(X, K, rows=columns, columns=rows)
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -52,11 +52,23 @@ def stamp_settings(seed):
     yield Case("stride 2 with padding 1", (draw.whole(2, 3), draw.whole(3, 3)), {"stride": 2, "padding": 1})
 
 
-def placed(X, K, stride, padding, put):
-    """Stamps one after the other; `put(paper, stamp)` says what becomes of the paper under a stamp."""
+def blank_paper(X, K, stride):
+    (s, t), (h, w) = pair(stride), K.shape
+    return X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
+
+
+def stamp(paper, x, K):
+    return paper.add_(x * K)
+
+
+def placed(X, K, stride, padding, put=stamp, over=None, paper=None):
+    """Stamps one after the other; `put(paper, x, K)` says what becomes of the paper under a stamp.
+
+    `over` is the shape of what the loops run over, X, and `paper` what is stamped on.
+    """
     (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
-    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
-    for i, j in product(*map(range, X.shape)):
+    Y = blank_paper(X, K, stride) if paper is None else paper
+    for i, j in product(*map(range, over or X.shape)):
         under = slice(i * s, i * s + h), slice(j * t, j * t + w)
         Y[under] = put(Y[under], X[i, j], K)
     return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
@@ -109,19 +121,11 @@ def begin_of_another_stamp(X, K, stride=1, padding=0):
 
 
 def paper_without_stride(X, K, stride=1, padding=0):
-    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
-    Y = X.new_zeros(X.shape[0] + h - 1, X.shape[1] + w - 1)
-    for i, j in product(*map(range, X.shape)):
-        Y[i * s : i * s + h, j * t : j * t + w] += X[i, j] * K
-    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+    return placed(X, K, stride, padding, paper=blank_paper(X, K, 1))
 
 
 def loops_over_paper(X, K, stride=1, padding=0):
-    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
-    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
-    for i, j in product(*map(range, Y.shape)):
-        Y[i * s : i * s + h, j * t : j * t + w] += X[i, j] * K
-    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+    return placed(X, K, stride, padding, over=blank_paper(X, K, stride).shape)
 
 
 def pads_the_picture(X, K, stride=1, padding=0):
@@ -165,31 +169,27 @@ def stamps_side_by_side(X, K, stride=1, padding=0):
 
 
 def loops_over_kernel(X, K, stride=1, padding=0):
-    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
-    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
-    for i, j in product(range(h), range(w)):
-        Y[i * s : i * s + h, j * t : j * t + w] += X[i, j] * K
-    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+    return placed(X, K, stride, padding, over=K.shape)
 
 
 def ends_fixed(X, K, stride=1, padding=0):
     (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
-    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
+    Y = blank_paper(X, K, stride)
     for i, j in product(*map(range, X.shape)):
         Y[i * s : h, j * t : w] += X[i, j] * K
     return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
 
 
 def one_number_a_stamp(X, K, stride=1, padding=0):
-    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
-    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
+    (s, t), (p, q) = pair(stride), pair(padding)
+    Y = blank_paper(X, K, stride)
     Y[: (X.shape[0] - 1) * s + 1 : s, : (X.shape[1] - 1) * t + 1 : t] = X * K.sum()
     return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
 
 
 def pixels_skipped(X, K, stride=1, padding=0):
     (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
-    Y = X.new_zeros((X.shape[0] - 1) * s + h, (X.shape[1] - 1) * t + w)
+    Y = blank_paper(X, K, stride)
     for i, j in product(range(0, X.shape[0], s), range(0, X.shape[1], t)):
         Y[i : i + h, j : j + w] += X[i, j] * K
     return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
