@@ -10,6 +10,7 @@ import linecache
 import sys
 import sysconfig
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,9 +92,10 @@ def observe(use: str, obj, cases: Sequence[Case], seconds: float | None = None) 
             if seen[-1].failure and seen[-1].failure.kind == "KeyboardInterrupt":  # somebody pressed stop: obey
                 return
 
-    # Progress bars and warnings go to stderr; they are no help in a message, and are dropped.
+    # Progress bars go to stderr; they and warnings are no help in a message, and are dropped.
     # What must be put back afterwards stands here, outside of the call that may be interrupted at any line.
-    with own_settings(), contextlib.redirect_stdout(tape), contextlib.redirect_stderr(_Tape()):
+    quiet = contextlib.redirect_stderr(_Tape())
+    with own_settings(), contextlib.redirect_stdout(tape), quiet, warnings.catch_warnings(action="ignore"):
         try:
             call_within(seconds, run_all) if seconds else run_all()
         except TimeUp as late:

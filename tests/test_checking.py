@@ -365,6 +365,15 @@ def test_a_loop_that_never_ends_is_interrupted_with_a_sentence(body, monkeypatch
     assert "Does every loop end?" in verdict.message
 
 
+def test_a_warning_costs_nothing_whatever_is_done_with_warnings_here():
+    def warns_and_is_right(X, K):
+        warnings.warn("careful", stacklevel=1)
+        return right(X, K)
+
+    with warnings.catch_warnings(action="error"):
+        assert judge("corr2d", warns_and_is_right).passed
+
+
 def test_answers_that_are_missing_never_pass():
     task = tasks.find("corr2d")
     cases = cases_of(task, 0)
