@@ -312,15 +312,27 @@ def test_what_is_checked_may_check(way):
     assert time.monotonic() - begun < 60
 
 
+def press_stop_as_soon_as_there_is(begun: Path) -> None:
+    """Not after some time: pressed before the check waits for it, it would stop the tests."""
+
+    def press():
+        while not begun.exists():
+            time.sleep(0.01)
+        time.sleep(0.1)  # until the first case is what is waited for
+        signal.pthread_kill(main, signal.SIGINT)
+
+    main = threading.main_thread().ident
+    threading.Thread(target=press, daemon=True).start()
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="there is no such signal")
-def test_the_stop_button_ends_what_is_checked(way):
+def test_the_stop_button_ends_what_is_checked(way, tmp_path):
     def slow(X):
+        (tmp_path / "begun").touch()
         while True:
             time.sleep(0.01)
 
-    tried(abs)
-    main = threading.main_thread().ident
-    threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+    press_stop_as_soon_as_there_is(tmp_path / "begun")
     begun = time.monotonic()
     [seen] = tried(slow, ONE * 3, seconds=60)
     assert time.monotonic() - begun < 30
@@ -329,12 +341,14 @@ def test_the_stop_button_ends_what_is_checked(way):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="there is no such signal")
-def test_the_stop_button_ends_what_cannot_be_interrupted(way):
-    tried(abs)
-    main = threading.main_thread().ident
-    threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+def test_the_stop_button_ends_what_cannot_be_interrupted(way, tmp_path):
+    def deaf(X):
+        (tmp_path / "begun").touch()
+        return long_operation(X)
+
+    press_stop_as_soon_as_there_is(tmp_path / "begun")
     begun = time.monotonic()
-    [seen] = tried(long_operation, seconds=60)
+    [seen] = tried(deaf, seconds=60)
     assert time.monotonic() - begun < 30
     assert seen.failure.kind == "KeyboardInterrupt"
 
