@@ -10,7 +10,6 @@ import atexit
 import builtins
 import contextlib
 import faulthandler
-import importlib
 import io
 import linecache
 import logging
@@ -18,7 +17,6 @@ import marshal
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -32,12 +30,12 @@ import cloudpickle
 import torch
 from tqdm import tqdm
 
-from course_utils import observing
-from course_utils.exit_status import describe
-from course_utils.grading import linux
+from course_utils import observing, other_process
+from course_utils.grading import linux, sandbox
 from course_utils.grading.protocol import Channel, Gone, TooLate, Unreadable, from_observation, to_observation
 from course_utils.judging import shape
 from course_utils.observing import Case, Failure, Observation, Opaque, type_name
+from course_utils.other_process import describe
 from course_utils.time_limit import call_within
 
 GRACE = 1.0  # seconds beyond its own limit that the process has to say so itself, before it is ended
@@ -201,18 +199,13 @@ def _leave_kernel(connection: socket.socket) -> None:
     _inside = True
     os.setpgid(0, 0)  # Ctrl-C is for the kernel, and what the learner starts is ended with this group
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    resource = importlib.import_module("resource")  # there is none on Windows
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    for which, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, taken + MOST_MEMORY)):
-        hard = resource.getrlimit(which)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (value, value))
+    sandbox.limit("RLIMIT_CORE", 0)
+    sandbox.limit("RLIMIT_AS", linux.address_space() + MOST_MEMORY)
     with contextlib.suppress(OSError):  # should memory run out all the same, the kernel is not the one to end
         Path("/proc/self/oom_score_adj").write_text("1000")
     faulthandler.disable()
     torch.set_num_threads(1)  # the threads of a pool do not come along
-    # tqdm's own lock is shared by all forks: held by one that is ended, it would stop the kernel's bars.
-    tqdm.set_lock(threading.RLock())
+    have_own_bars()
     _talk_to_nobody()
     with open(os.devnull, "wb") as nowhere:  # what libraries write past Python, and what the kernel writes of this fork
         for number in (1, 2):
@@ -223,6 +216,16 @@ def _leave_kernel(connection: socket.socket) -> None:
             wakes = os.readlink(f"/proc/self/fd/{number}").startswith(("socket:", "anon_inode:"))
             if wakes and number > 2 and number != connection.fileno():
                 os.close(number)
+
+
+def have_own_bars(kind: type = tqdm) -> None:
+    """In a new fork: a lock of its own for every kind of tqdm's bars.
+
+    Theirs is shared by all forks: held by one that is ended, it would stop the bars of all others, the kernel's too.
+    """
+    kind.set_lock(threading.RLock())
+    for more in kind.__subclasses__():  # each may have looked for a lock first, and have its own
+        have_own_bars(more)
 
 
 def _talk_to_nobody() -> None:
@@ -288,21 +291,17 @@ class _Second:
     """Another Python with `serve` running."""
 
     def __init__(self):
-        windows = sys.platform == "win32"
-        ours, theirs = socket.socketpair()
-        number = 0 if windows else theirs.fileno()
         paths = f"import sys; sys.path[:] = {sys.path!r}"
+        ours, theirs = socket.socketpair()
         with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", f"{paths}; from course_utils import apart; apart.serve({number})"],
-                stdin=subprocess.PIPE if windows else subprocess.DEVNULL,
-                pass_fds=() if windows else (number,),
-                start_new_session=True,  # Ctrl-C is for the kernel
-                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if windows else 0,
+            self.process = other_process.start(
+                lambda number: [
+                    sys.executable,
+                    "-c",
+                    f"{paths}; from course_utils import apart; apart.serve({number})",
+                ],
+                theirs,
             )
-            if windows:
-                with self.process.stdin as pipe:
-                    pipe.write(theirs.share(self.process.pid))
         self.channel, self.started = Channel(ours, MOST_REPLY), False
 
     def is_there(self) -> bool:
@@ -330,26 +329,19 @@ class _Second:
     def end(self, patience: float = 0.0) -> int:
         """As `_Fork.end`."""
         self.channel.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(patience)
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in its group
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
-        return self.process.wait()
+        return other_process.end(self.process, patience)
 
 
 def serve(number: int) -> None:
     """In the second Python: answer requests until the kernel closes the connection.
 
     Args:
-        number: descriptor of a stream socket to the kernel; on Windows 0, and the socket comes through stdin.
+        number: of a stream socket to the kernel, for `other_process.take`.
     """
     global _inside
     _inside = True
     _talk_to_nobody()
-    share = sys.stdin.buffer.read() if sys.platform == "win32" else b""
-    channel = Channel(socket.fromshare(share) if share else socket.socket(fileno=number), most=MOST_REPLY)
+    channel = Channel(other_process.take(number), most=MOST_REPLY)
     with contextlib.suppress(Gone):
         channel.send(0, 0, True)
         while True:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import torch
+import tqdm.auto
 from torch import Tensor
-from tqdm import tqdm
 
 from course_utils import apart, checking, judging, observing, progress, tasks
 from course_utils.observing import Case
@@ -274,16 +274,16 @@ def test_input_asks_nobody(way):
     assert "nobody would be asked" in seen.failure.words
 
 
-def test_a_bar_that_is_ended_half_drawn_stops_no_bar_of_the_kernel(way):
-    with tqdm.get_lock():  # made here, before the fork
-        pass
+@pytest.mark.parametrize("kind", [tqdm.std.tqdm, tqdm.auto.tqdm])
+def test_a_bar_that_is_ended_half_drawn_stops_no_bar_of_the_kernel(way, kind, monkeypatch):
+    monkeypatch.setattr(kind, "_lock", tqdm.std.TqdmDefaultWriteLock(), raising=False)  # made before the fork
 
     def holds_the_lock(X):
-        tqdm.get_lock().acquire()
+        kind.get_lock().acquire()
         os._exit(1)
 
     assert tried(holds_the_lock)[0].failure.kind == "Ended"
-    for lock in tqdm.get_lock().locks:
+    for lock in kind.get_lock().locks:
         assert lock.acquire(timeout=1)
         lock.release()
 

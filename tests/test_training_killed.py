@@ -10,7 +10,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
 from pathlib import Path
@@ -18,9 +17,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from course_utils import training
+from course_utils.apart import have_own_bars
 from course_utils.data import Dataset
 
 KILLS = 50
@@ -50,8 +49,7 @@ def in_a_fork(work):
     if child:
         return child
     try:
-        # tqdm's own lock is shared by all forks: who is killed while holding it would stop all that come after.
-        tqdm.set_lock(threading.RLock())
+        have_own_bars()  # or who is killed while a bar is made stops all that come after
         work()
         os._exit(0)
     except BaseException:

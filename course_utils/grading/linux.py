@@ -97,6 +97,11 @@ def change_root(folder: str) -> None:
     os.chdir("/")
 
 
+def address_space() -> int:
+    """What this process has taken of its address space, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
+
+
 def take_huge_pages() -> None:
     """Put this process's memory into huge pages, where Linux can (6.1 or later): a fork then copies a short table."""
     for line in Path("/proc/self/maps").read_text().splitlines():

@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Protocol
 
-from course_utils.exit_status import describe
+from course_utils import other_process
 from course_utils.grading import namespaces, sandbox, worker
 from course_utils.grading.sandbox import Limits
+from course_utils.other_process import describe
 
 GRACE = 2.0  # seconds beyond its own limit that a worker has to say so itself, before it is stopped
 START = 120.0  # seconds to import torch on a busy machine
@@ -217,35 +218,24 @@ class Spawned:
     """A worker at the weak level."""
 
     def __init__(self, workshop: Spawning, connection: socket.socket):
-        windows = sys.platform == "win32"
         self.workshop, self.folder = workshop, tempfile.mkdtemp(prefix="grading-")
         scratch, for_imports = (os.path.join(self.folder, name) for name in ("scratch", "imports"))
         os.mkdir(scratch)
         os.mkdir(for_imports)
-        number = 0 if windows else connection.fileno()
-        self.process = subprocess.Popen(
-            sandbox.command("spawned", number, *workshop.arguments),
+        self.process = other_process.start(
+            lambda number: sandbox.command("spawned", number, *workshop.arguments),
+            connection,
             cwd=scratch,
             env=sandbox.environment(for_imports),
-            stdin=subprocess.PIPE if windows else subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=() if windows else (number,),
-            start_new_session=True,
         )
-        if windows:
-            with self.process.stdin as pipe:
-                pipe.write(connection.share(self.process.pid))
         workshop.processes.add(self)
 
     def kill(self) -> int:
         """End it, and what it started as far as that can be found; return its exit status."""
         if self in self.workshop.processes:
-            if hasattr(os, "killpg"):
-                with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in its group
-                    os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.kill()
-            self.process.wait()
+            other_process.end(self.process)
             _remove(self.folder)
             self.workshop.processes.discard(self)
         return self.process.returncode

@@ -134,7 +134,6 @@ def restrain(limits: Limits, address_space: int | None, threads: bool) -> None:
     """
     if sys.platform == "win32":
         return
-    resource = importlib.import_module("resource")  # there is none on Windows
     wanted = {
         "RLIMIT_CORE": 0,
         "RLIMIT_FSIZE": limits.file_bytes,
@@ -148,11 +147,17 @@ def restrain(limits: Limits, address_space: int | None, threads: bool) -> None:
     if threads:
         wanted["RLIMIT_NPROC"] = limits.threads
     for name, value in wanted.items():
-        which = getattr(resource, name, None)
-        if which is not None:
-            hard = resource.getrlimit(which)[1]
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(which, (value, value))
+        limit(name, value)
+
+
+def limit(name: str, value: int) -> None:
+    """Set a limit of this process, such as RLIMIT_AS, where the system has it; one that is lower already stays."""
+    resource = importlib.import_module("resource")  # there is none on Windows
+    which = getattr(resource, name, None)
+    if which is not None:
+        hard = resource.getrlimit(which)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (value, value))
 
 
 def _why_not_strong() -> str:

@@ -16,6 +16,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from course_utils import other_process
 from course_utils.grading import landlock, linux, namespaces, sandbox, seccomp, world
 from course_utils.grading.sandbox import Limits
 
@@ -151,7 +152,7 @@ class _Rooms:
 
     def __init__(self, limits: Limits, core: int, as_nobody: bool):
         self.limits, self.core, self.as_nobody = limits, core, as_nobody
-        self.address_space = _address_space()
+        self.address_space = linux.address_space()
         self.namespace = namespaces.own_process_namespace()
         with contextlib.suppress(OSError):  # a wish, not a wall: should memory run out, nobody else is to end
             Path("/proc/self/oom_score_adj").write_text("1000")
@@ -277,10 +278,6 @@ def _import_everything(imports: tuple[str, ...]) -> None:
     gc.enable()
 
 
-def _address_space() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
-
-
 def _die_with_parent() -> None:
     linux.prctl(linux.PR_SET_PDEATHSIG, 9)
 
@@ -311,13 +308,12 @@ def spawned(connection: int, core: int, imports: tuple[str, ...], *limits) -> No
     """Serve one submission in this process, which was started for it alone, in its scratch folder.
 
     Args:
-        connection: descriptor of a stream socket to the judge; on Windows 0, and the socket comes through stdin.
+        connection: number of a stream socket to the judge, for `other_process.take`.
         core: on which it runs.
         imports: modules beside those that every sheet needs.
         limits: the fields of `Limits`.
     """
-    share = sys.stdin.buffer.read() if sys.platform == "win32" else b""
-    with socket.fromshare(share) if share else socket.socket(fileno=connection) as stream:
+    with other_process.take(connection) as stream:
         try:
             _import_everything(imports)
             sandbox.enter_environment(os.getcwd())
@@ -335,7 +331,7 @@ def _wall_in(limits: Limits) -> None:
     if sys.platform != "linux":
         sandbox.restrain(limits, None, threads=False)
         return
-    taken = _address_space()
+    taken = linux.address_space()
     if landlock.version():
         readable = [path for path in (*world.libraries(), *world.lessons()) if os.path.exists(path)]
         landlock.restrict(readable, [os.getcwd(), *world.DEVICES])

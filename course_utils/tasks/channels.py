@@ -47,6 +47,16 @@ def with_one_filter(seed):
     yield Case("fractions in float64", (draw.real(2, 5, 4, **real), draw.real(2, 2, 2, **real)))
 
 
+def tensor_of_tensors(wrong):
+    """The same mistake in every task whose answer is put together from a list."""
+    return Misconception(
+        "tensor_of_tensors",
+        "`torch.tensor` makes a tensor of plain numbers. A list of tensors becomes one with `torch.stack`, which also "
+        "lets gradients through.",
+        wrong,
+    )
+
+
 def sized_by_channels(X, K):
     Y = torch.zeros(X.shape[0] - K.shape[0] + 1, X.shape[1] - K.shape[1] + 1)
     for x, k in zip(X, K, strict=True):
@@ -143,12 +153,7 @@ MULTI_IN = Task(
             "columns), so the channels are axis 0.",
             lambda X, K: each_alone(X, K).sum(1),
         ),
-        Misconception(
-            "tensor_of_tensors",
-            "`torch.tensor` makes a tensor of plain numbers. A list of tensors becomes one with `torch.stack`, "
-            "which also lets gradients through.",
-            lambda X, K: torch.tensor(list(each_alone(X, K))).sum(0),
-        ),
+        tensor_of_tensors(lambda X, K: torch.tensor(list(each_alone(X, K))).sum(0)),
         Misconception(
             "sized_by_channels",
             "Your table has the wrong size: `X.shape[0]` counts channels. Here rows are `shape[1]` and columns "
@@ -280,12 +285,7 @@ MULTI_IN_OUT = Task(
             "rows, columns).",
             lambda X, K: multi_in_out(X, K).permute(1, 2, 0),
         ),
-        Misconception(
-            "tensor_of_tensors",
-            "`torch.tensor` makes a tensor of plain numbers. A list of tensors becomes one with `torch.stack`, "
-            "which also lets gradients through.",
-            lambda X, K: torch.tensor(list(multi_in_out(X, K))),
-        ),
+        tensor_of_tensors(lambda X, K: torch.tensor(list(multi_in_out(X, K)))),
         Misconception(
             "all_filters_at_once",
             "A whole set of filters came where one is expected: `corr2d_multi_in` takes X and one filter. Loop "
@@ -719,12 +719,7 @@ BATCH = Task(
             "The first two axes are exchanged. The answer's shape is (pictures, out, rows, columns).",
             lambda X, K, bias: F.conv2d(X, K, bias).transpose(0, 1),
         ),
-        Misconception(
-            "tensor_of_tensors",
-            "`torch.tensor` makes a tensor of plain numbers. A list of tensors becomes one with `torch.stack`, "
-            "which also lets gradients through.",
-            lambda X, K, bias: torch.tensor(list(F.conv2d(X, K, bias))),
-        ),
+        tensor_of_tensors(lambda X, K, bias: torch.tensor(list(F.conv2d(X, K, bias)))),
         Misconception(
             "range_of_a_tensor",
             "`range` counts up to a number, and X is a tensor. Write `range(len(X))`, or walk over the pictures "
