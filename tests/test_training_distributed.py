@@ -162,6 +162,8 @@ def main(folder):
     store, rank, count = training.meet()
     with training.connect(torch.device("cpu"), store, rank, count):
         torch.save({name: work(folder) for name, work in WORK.items()}, folder / f"process{rank}.out")
+    names = [name.read_text() for name in Path("/proc/self/task").glob("*/comm")]
+    (folder / f"process{rank}.threads").write_text("".join(names))
 
 
 # --- the processes ----------------------------------------------------------------------------------------------------
@@ -321,6 +323,15 @@ def test_shares_are_a_partition_and_differ_by_one_at_most(count):
 def train(tmp_path_factory):
     """The beginning of a command that trains on 61 pictures."""
     return ["train", "--data", str(write_four(tmp_path_factory.mktemp("idx"), train=61))]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the names of threads from /proc")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_no_thread_of_the_group_outlives_it(two, rank):
+    """One that lets go of its last tensor while Python ends would abort the process."""
+    threads = (two[0] / f"process{rank}.threads").read_text().split()
+    assert threads
+    assert not [name for name in threads if "gloo" in name]
 
 
 def test_torchrun_trains_with_one_voice_and_one_file(tmp_path, train):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
-import time
 
 import torch
 import torch.distributed as dist
@@ -153,11 +153,12 @@ def connect(device, store, rank, count):
     if count == 1:
         yield
         return
+    # gloo's threads end with the last reference to their group; one that lets go of a tensor while Python ends would
+    # abort the process. The functions of this module keep the group that they find as they are defined: none, then.
+    importlib.import_module("torch.distributed.nn")
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     try:
         yield
     finally:
         dist.destroy_process_group()
-        # gloo's threads outlive their group: one that lets go of its last tensor while Python ends aborts the process.
-        time.sleep(0.1)
