@@ -28,7 +28,7 @@ READY = b"ready"
 # Requests to a world; each is one packet.
 OPEN, REAP = b"o", b"r"
 PID = struct.Struct("!cq")
-PRELOADED = ("torch.optim", "matplotlib.pyplot", "IPython.display", "tqdm.auto")
+PRELOADED = ("torch.optim", "matplotlib.pyplot", "IPython.display", "tqdm.auto", "numpy.random")
 # What else a sheet's solution imports while it runs, if that takes long. In another sheet a learner may import it, too.
 PRELOADED_FOR = {
     "11_fast_conv": ("torch.distributed.tensor",),  # by torch.testing.assert_close

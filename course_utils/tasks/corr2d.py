@@ -833,7 +833,7 @@ def bend(X, kernel_size):
 def quick_picture(draw, kernel_size):
     """A small picture on which the error bends about equally in all directions: 50 steps of rate 0.1 go all the way."""
     while True:
-        X = 1.25 * draw.real(5, 6)
+        X = 1.25 * draw.real(3, 5)
         bends = torch.linalg.eigvalsh(bend(X, kernel_size))
         if bends.min() > 1.5 and bends.max() < 6:
             return X
