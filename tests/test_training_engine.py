@@ -136,6 +136,7 @@ def test_channels_last_is_another_order_in_memory_and_the_same_training():
 
 
 @pytest.mark.skipif(COMPILER is None or sys.platform != "linux", reason="torch.compile finds no compiler here")
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")  # said of that one version, and true
 def test_compiled_training_is_plain_training_up_to_rounding():
     """A small network, because most of the time goes into the compiler."""
 
