@@ -19,7 +19,7 @@ from course_utils.tasks.task import PUBLIC_SEED, Misconception, Task
 SLACK = {torch.float16: (1e-2, 1e-2), torch.bfloat16: (2e-2, 2e-2), torch.float32: (1e-4, 1e-5)}
 FINE, NUMBERS = (1e-10, 1e-12), (1e-6, 1e-9)
 
-PRINTED = "Your code printed:"
+PRINTED, MOST_LINES = "Your code printed:", 10
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,10 @@ def diagnose(task: Task, cases: tuple[Case, ...], seen: Sequence[Observation]) -
 
 
 def _printed(got: Observation) -> str:
-    return f"{PRINTED} {got.printed.strip()}" if got.printed.strip() else ""
+    """The first lines of what was printed: a loop that does not end prints the same for ever."""
+    lines = got.printed.strip().splitlines()
+    more = ["…"] if len(lines) > MOST_LINES else []
+    return "\n".join([f"{PRINTED} {lines[0]}", *lines[1:MOST_LINES], *more]) if lines else ""
 
 
 # ---------------------------------------------------------------------------------------------------------

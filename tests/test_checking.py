@@ -476,6 +476,11 @@ def test_a_report_is_a_card_in_a_notebook_and_text_elsewhere():
     )
 
 
+def test_of_many_printed_lines_the_first_are_shown():
+    verdict = judge("corr2d", learner("def corr2d(X, K):\n    print(*range(500), sep='\\n')\n    return X"))
+    assert verdict.message.endswith("\nYour code printed: 0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n…")
+
+
 def test_what_was_printed_keeps_its_lines_in_the_card():
     source = "def corr2d(X, K):\n    print('row 0')\n    print('<b>row</b> 1')\n    return X"
     page = checking.Report(judge("corr2d", learner(source)))._repr_mimebundle_()[0]["text/html"]
