@@ -291,17 +291,10 @@ class _Second:
     """Another Python with `serve` running."""
 
     def __init__(self):
-        paths = f"import sys; sys.path[:] = {sys.path!r}"
+        code = f"import sys; sys.path[:] = {sys.path!r}; from course_utils import apart; apart.serve"
         ours, theirs = socket.socketpair()
         with theirs:
-            self.process = other_process.start(
-                lambda number: [
-                    sys.executable,
-                    "-c",
-                    f"{paths}; from course_utils import apart; apart.serve({number})",
-                ],
-                theirs,
-            )
+            self.process = other_process.start(lambda number: [sys.executable, "-c", f"{code}({number})"], theirs)
         self.channel, self.started = Channel(ours, MOST_REPLY), False
 
     def is_there(self) -> bool:

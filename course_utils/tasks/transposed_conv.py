@@ -61,17 +61,22 @@ def stamp(paper, x, K):
     return paper.add_(x * K)
 
 
+def cut(Y, padding):
+    p, q = pair(padding)
+    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+
+
 def placed(X, K, stride, padding, put=stamp, over=None, paper=None):
     """Stamps one after the other; `put(paper, x, K)` says what becomes of the paper under a stamp.
 
     `over` is the shape of what the loops run over, X, and `paper` what is stamped on.
     """
-    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
+    (s, t), (h, w) = pair(stride), K.shape
     Y = blank_paper(X, K, stride) if paper is None else paper
     for i, j in product(*map(range, over or X.shape)):
         under = slice(i * s, i * s + h), slice(j * t, j * t + w)
         Y[under] = put(Y[under], X[i, j], K)
-    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+    return cut(Y, padding)
 
 
 def overwritten(X, K, stride=1, padding=0):
@@ -163,9 +168,8 @@ def pairs_only(X, K, stride=1, padding=0):
 
 
 def stamps_side_by_side(X, K, stride=1, padding=0):
-    (s, t), (p, q) = pair(stride), pair(padding)
-    Y = F.pad(oracle(X, K), (0, (X.shape[1] - 1) * (t - 1), 0, (X.shape[0] - 1) * (s - 1)))
-    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+    s, t = pair(stride)
+    return cut(F.pad(oracle(X, K), (0, (X.shape[1] - 1) * (t - 1), 0, (X.shape[0] - 1) * (s - 1))), padding)
 
 
 def loops_over_kernel(X, K, stride=1, padding=0):
@@ -173,26 +177,26 @@ def loops_over_kernel(X, K, stride=1, padding=0):
 
 
 def ends_fixed(X, K, stride=1, padding=0):
-    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
+    (s, t), (h, w) = pair(stride), K.shape
     Y = blank_paper(X, K, stride)
     for i, j in product(*map(range, X.shape)):
         Y[i * s : h, j * t : w] += X[i, j] * K
-    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+    return cut(Y, padding)
 
 
 def one_number_a_stamp(X, K, stride=1, padding=0):
-    (s, t), (p, q) = pair(stride), pair(padding)
+    s, t = pair(stride)
     Y = blank_paper(X, K, stride)
     Y[: (X.shape[0] - 1) * s + 1 : s, : (X.shape[1] - 1) * t + 1 : t] = X * K.sum()
-    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+    return cut(Y, padding)
 
 
 def pixels_skipped(X, K, stride=1, padding=0):
-    (s, t), (p, q), (h, w) = pair(stride), pair(padding), K.shape
+    (s, t), (h, w) = pair(stride), K.shape
     Y = blank_paper(X, K, stride)
     for i, j in product(range(0, X.shape[0], s), range(0, X.shape[1], t)):
         Y[i : i + h, j : j + w] += X[i, j] * K
-    return Y[p : Y.shape[0] - p, q : Y.shape[1] - q]
+    return cut(Y, padding)
 
 
 def padding_unused(X, K, stride=1, padding=0):
