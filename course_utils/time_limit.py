@@ -7,10 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from random import Random
 from sys import setrecursionlimit
-
-_toss = Random().random  # a learner's own random numbers stay what they are
 
 
 class TimeUp(BaseException):
@@ -31,6 +28,7 @@ def call_within(seconds: float, function: Callable, *args):
         return function(*args)
     here, late, left = sys._getframe(), False, threading.Event()
     struck = False  # whether an exception was raised past the signal
+    last, places = None, set()  # the frame that the signal struck last, and where
     depth, threads = sys.getrecursionlimit(), set(threading.enumerate())
     gate = threading.Lock()  # closed until the call begins: nothing may be raised while the thread is being started
     gate.acquire()
@@ -49,16 +47,20 @@ def call_within(seconds: float, function: Callable, *args):
                 _raise_in(threading.main_thread(), TimeUp)
 
     def answer(signum, frame):
+        nonlocal last, places
         if not late:  # the learner's own Ctrl-C, or the stop button
             raise KeyboardInterrupt
         if not left.is_set() and frame is not here and _is_below(frame, here):
-            strikes = _toss() < 0.9
+            if frame is not last:
+                last, places = frame, set()
+            # To strike the same place again could be to do so for ever: Python 3.12 may count it to a `try` that has
+            # been left. So it is let go once, and the next place is struck.
+            again = frame.f_lasti in places
+            places = set() if again else places | {frame.f_lasti}
             # Should this one be swallowed, the next is on its way. Python looks for signals after every call, so a
             # call here would meet its own signal; unpacking a map is none, and the signal waits for the learner's code.
             (_,) = map(_thread.interrupt_main, (signal.SIGINT,))
-            # To strike always could be to strike the same line for ever: Python 3.12 may count it to a `try` that has
-            # been left. To strike seldom would let a recursion go deeper meanwhile.
-            if strikes:
+            if not again:
                 raise TimeUp
 
     before = signal.signal(signal.SIGINT, answer)
@@ -68,7 +70,7 @@ def call_within(seconds: float, function: Callable, *args):
         gate.release()
         return function(*args)
     finally:
-        here = None  # from here on nothing is below it, and nothing is interrupted any more
+        here = last = None  # from here on nothing is below it, and nothing is interrupted any more
         setrecursionlimit(depth)  # the call may have left less than what follows needs
         left.set()
         watch.join()

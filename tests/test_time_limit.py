@@ -3,6 +3,7 @@
 
 import _thread
 import contextlib
+import gc
 import signal
 import subprocess
 import sys
@@ -70,6 +71,19 @@ def test_it_ends(function):
     assert signal.getsignal(signal.SIGINT) is before
     assert sys.getrecursionlimit() == depth
     assert sum(range(100_000)) == 4_999_950_000  # nothing strikes afterwards
+
+
+def test_what_python_calls_by_itself_is_not_struck():
+    """What is raised there goes nowhere, but to stderr."""
+
+    def collecting(phase, info):
+        pass
+
+    gc.callbacks.append(collecting)
+    try:
+        test_it_ends(recursion)
+    finally:
+        gc.callbacks.remove(collecting)
 
 
 def test_what_is_in_time_is_returned_or_raised():
