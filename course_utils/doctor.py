@@ -225,7 +225,7 @@ def _driver() -> str:
 def _grading() -> str:
     """Only an instructor grades, so the weaker level is well, and said."""
     _torch_or_ill()
-    from course_utils.grading import sandbox
+    from cohort_grader.sandbox import levels as sandbox
 
     level = sandbox.strongest()
     if level.name == sandbox.STRONG:

@@ -6,7 +6,7 @@ import lab
 import nbformat
 from mistakes import ENDLESS, SHEETS
 
-from course_utils import tasks
+from exercise_checks import tasks
 
 LESSONS = {
     "01_corr2d": "1 · One loop: cross-correlation",

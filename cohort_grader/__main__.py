@@ -1,0 +1,47 @@
+"""Grade a folder of submissions: `python -m cohort_grader SUBMISSIONS --sheet 01_corr2d --out REPORT`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m cohort_grader", description="Mark a folder of submissions.")
+    parser.add_argument("submissions", type=Path, help="notebooks, a folder per learner, or nbgrader's submitted/")
+    parser.add_argument("--sheet", required=True, help="which sheet was handed out, such as 01_corr2d")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the reports")
+    parser.add_argument(
+        "--seed", type=int, help="of the secret cases; without it, one is drawn and noted in the reports"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="submissions at the same time")
+    parser.add_argument("--executor", default="", help="dask=tcp://host:8786 grades on that cluster instead")
+    parser.add_argument(
+        "--allow-weak-isolation", action="store_true", help="grade where the strong level does not hold"
+    )
+    return _grade(parser.parse_args(words))
+
+
+def _grade(options) -> int:
+    from cohort_grader import batch
+    from exercise_checks.sheets import SHEETS
+
+    if options.sheet not in SHEETS:
+        print(f"--sheet is {options.sheet!r}, must be one of {', '.join(SHEETS)}.", file=sys.stderr)
+        return 2
+    wanted = (options.submissions, options.sheet, options.out, options.seed, options.jobs, options.executor)
+    try:
+        marks = batch.grade(batch.Batch(*wanted, allow_weak=options.allow_weak_isolation))
+    except (batch.Refused, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        return 130
+    flagged = sum(bool(mark.flags) for mark in marks)
+    print(f"{len(marks)} submissions, {flagged} of them to look at: {options.out / 'index.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""One submission becomes a mark: points by cases that nobody has seen, and words that give nothing of these cases away.
+
+Points come from secret cases alone. Words come from the cases that `check` uses at home: a second worker, which never
+saw a secret case, runs what failed on those, so that nothing a learner's code says there can carry a secret out.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from cohort_grader.forbidden import forbidden_in
+from cohort_grader.marks import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
+from cohort_grader.sandbox.pool import CellOutcome, Worker, Workshop
+from cohort_grader.submissions import Submission
+from exercise_checks import tasks
+from exercise_checks.judging import Verdict, cases_of, diagnose
+from exercise_checks.running.observing import Case, Failure, FailureKind, Observation
+from exercise_checks.running.time_limit import TimeUp, call_within
+from exercise_checks.tasks.task import PUBLIC_SEED, Task
+
+LONGEST_MESSAGE, LONGEST_CELL, MOST_CELLS, MOST_FLAGS = 3000, 500, 10, 20
+MOST_DRAWN = 64  # numbers of a table in the feedback
+# An answer that may have any form is computed with, where others are only compared: it must be small, and soon be done.
+MOST_TO_ACCEPT, JUDGING = 50_000, 60.0
+NOT_SEARCHED = "The source could not be searched for forbidden calls: this took too long, or too much memory."
+# Names of exceptions that may be repeated from a secret case: a name of the learner's own could carry its numbers.
+KNOWN_ERRORS = (
+    *("ArithmeticError", "AssertionError", "AttributeError", "IndexError", "KeyError", "MemoryError", "NameError"),
+    *("NotImplementedError", "OverflowError", "RecursionError", "RuntimeError", "SystemExit", "TypeError"),
+    *("UnboundLocalError", "ValueError", "ZeroDivisionError"),
+)
+FIXED_ENDINGS = ("it was stopped: ", "it was ended by SIGSEGV ", "it was ended by SIGKILL ")
+# How the judge's sentences begin or read, and what of them may be said of a secret case.
+WITHOUT_NUMBERS = (
+    ("the shape is", "the shape is wrong"),
+    ("the dtype is", "the dtype is wrong"),
+    ("was changed. Work on a copy", "the values are right, but an argument was changed; work on a copy"),
+    ("no gradient flows back", "the values are right, but no gradient flows back to an argument"),
+    ("the gradient for", "the values are right, but a gradient is wrong"),
+    ("with inputs that require gradients", "the values are right, but it fails with inputs that require gradients"),
+    ("returned None", "it returned None; a line with `return` may be missing"),
+)
+
+
+def ungraded(learner: str, sheet: str, problem: str) -> Mark:
+    """Return a mark without points, for a submission that could not be graded at all."""
+    worthless = tuple(TaskMark(t.id, t.title, 0, t.points, UNWRITTEN, "Not graded.") for t in tasks.of_sheet(sheet))
+    return Mark(learner, worthless, problem, flags=(problem,))
+
+
+def secret_seed(seed: int, task_id: str) -> int:
+    """Return the seed of a task's secret cases: never the public one, and another for every task.
+
+    >>> secret_seed(1, "corr2d") == secret_seed(1, "corr2d") != secret_seed(2, "corr2d")
+    True
+    """
+    return 1 + int.from_bytes(hashlib.sha256(f"{seed}/{task_id}".encode()).digest()[:6], "big")
+
+
+def mark(workshop: Workshop, submission: Submission, sheet: str, seed: int) -> Mark:
+    """Return what `submission` earns on `sheet`.
+
+    Args:
+        workshop: runs the submission; what comes from it is believed in nothing but values.
+        seed: of the whole batch; all learners get the same cases.
+    """
+    if submission.problem:
+        return ungraded(submission.learner, sheet, submission.problem)
+    of_sheet = tasks.of_sheet(sheet)
+    with workshop.open(submission.cells, submission.learner) as worker:
+        uses = worker.search({task.id: forbidden_in(sheet, task.id, task.kind) for task in of_sheet})
+        cells = _cell_sentences(worker.run())
+        results = [_try(worker, task, secret_seed(seed, task.id)) for task in of_sheet]
+    spoken = _speak(workshop, submission, [r for r in results if r.needs_words])
+    marks = tuple(_task_mark(result, spoken.get(result.task.id), submission.cells) for result in results)
+    flags = [f"{r.task.id}: the process ended: {r.ended}" for r in results if r.ended]
+    flags += [f"{r.task.id}: {r.trouble}" for r in results if r.trouble]
+    flags += [NOT_SEARCHED] if uses is None else [f"{name}: uses {', '.join(found)}" for name, found in uses.items()]
+    return Mark(
+        submission.learner, marks, "", cells, tuple(flags[:MOST_FLAGS]), workshop.level, tuple(workshop.missing)
+    )
+
+
+@dataclass(frozen=True)
+class _Result:
+    """One task on one set of cases. `ended`: why the process is gone; `trouble`: why the answers cannot be compared."""
+
+    task: Task
+    cases: tuple[Case, ...]
+    seen: Sequence[Observation]
+    verdict: Verdict
+    ended: str
+    trouble: str
+
+    @property
+    def needs_words(self) -> bool:
+        return not self.verdict.passed and self.verdict.written and not self.ended and not self.out_of_time
+
+    @property
+    def out_of_time(self) -> bool:
+        return bool(self.seen and self.seen[-1].failure and self.seen[-1].failure.kind is FailureKind.TIME_UP)
+
+
+def _try(worker: Worker, task: Task, seed: int) -> _Result:
+    cases = cases_of(task, seed)
+    seen = worker.observe(task.id, task.use, cases, task.seconds)
+    ended = worker.ended or ""
+    try:
+        if task.accept and max((_size(observation.value) for observation in seen), default=0) > MOST_TO_ACCEPT:
+            raise OverflowError
+        return _Result(task, cases, seen, call_within(JUDGING, diagnose, task, cases, seen), ended, "")
+    # What came may have been made to break the comparison, or to keep it busy. That costs this task, and nothing else.
+    except (Exception, TimeUp) as error:
+        return _Result(
+            task, cases, seen, Verdict(False, ""), ended, f"comparing the answer raised {type(error).__name__}"
+        )
+
+
+def _size(value: object) -> int:
+    """How many numbers a value holds. A side of an empty tensor counts, too: loops may run along it."""
+    if isinstance(value, torch.Tensor):
+        return max(value.numel(), *value.shape, 1)
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return sum(map(_size, value)) if isinstance(value, (tuple, list)) else 1
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Words
+# ---------------------------------------------------------------------------------------------------------
+
+
+def _speak(workshop: Workshop, submission: Submission, failed: Sequence[_Result]) -> dict[str, Verdict]:
+    """The verdicts of `check` on failed tasks, by a worker that knows no secret case; only those that did not pass."""
+    if not failed:
+        return {}
+    with workshop.open(submission.cells, submission.learner) as worker:
+        worker.run()
+        results = [_try(worker, result.task, PUBLIC_SEED) for result in failed]
+    return {r.task.id: r.verdict for r in results if not (r.verdict.passed or r.ended or r.out_of_time or r.trouble)}
+
+
+def _task_mark(result: _Result, public: Verdict | None, cells: Sequence[str]) -> TaskMark:
+    task, verdict = result.task, result.verdict
+    earned = task.points if verdict.passed else 0
+    state = PASSED if verdict.passed else WRONG if verdict.written else UNWRITTEN
+    known = verdict.misconception or (public and public.misconception) or ""
+    if verdict.passed or not verdict.written:
+        message, target, yours = verdict.message, (), ()
+    elif public is not None:
+        message, (target, yours) = public.message, _tables(public)
+    else:
+        message, target, yours = _without_secrets(result, cells), (), ()
+    message = _stable(message)[:LONGEST_MESSAGE]
+    return TaskMark(task.id, task.title, earned, task.points, state, message, known, target, yours)
+
+
+def _without_secrets(result: _Result, cells: Sequence[str]) -> str:
+    """What can be said of a task by its secret cases alone: the mistake's name, the kind of case, the kind of fault."""
+    if result.ended:
+        return f"While this task was graded, the process ended: {_ending(result.ended)}"
+    if result.trouble:
+        return "What came back could not be judged: it is too large, or has a form that no answer has."
+    if result.out_of_time:
+        case = result.cases[len(result.seen) - 1]
+        return f"On {case.label}: it was still running after {result.task.seconds:g} s. Does every loop end?"
+    case = result.verdict.case
+    known = [m.sentence for m in result.task.misconceptions if m.name == result.verdict.misconception]
+    lead = "Right on the cases that `check` uses, but not on others of the same kinds."
+    where = f"On {case.label}: {_fault(result, case, cells)}." if case else "It cannot be used as the task asks."
+    return "\n".join((*known, lead, where))
+
+
+def _ending(ended: str) -> str:
+    """How a process ended, without the numbers that its code may have chosen, from a secret case for example."""
+    if ended.startswith(FIXED_ENDINGS):
+        return ended
+    return f"{re.split(r'(?: with| by|:) ', ended)[0].rstrip('.')}."
+
+
+def _fault(result: _Result, case: Case, cells: Sequence[str]) -> str:
+    failure = result.seen[[c is case for c in result.cases].index(True)].failure
+    if failure:
+        return _failed(failure, cells)
+    sentence = result.verdict.difference.sentence
+    return next((words for mark, words in WITHOUT_NUMBERS if mark in sentence), "the answer is wrong")
+
+
+def _failed(failure: Failure, cells: Sequence[str]) -> str:
+    """An exception on a secret case: its name and line, and only if these cannot be made of the case's numbers."""
+    found = re.fullmatch(r"line \d{1,5}: `(.*)`", failure.line)
+    lines = {line.strip() for cell in cells for line in cell.splitlines()}
+    place = f" at {failure.line}" if found and found[1] in lines else ""
+    kind = failure.error if failure.error in KNOWN_ERRORS else "an error"
+    return f"it raised {kind}{place}"
+
+
+def _cell_sentences(outcomes: Sequence[CellOutcome]) -> tuple[str, ...]:
+    """One sentence for each cell that did not run to its end. No case has been sent when these words are made."""
+    wrong = [outcome for outcome in outcomes if not outcome.ok]
+    sentences = [_stable(_cell_sentence(outcome))[:LONGEST_CELL] for outcome in wrong[:MOST_CELLS]]
+    more = len(wrong) - len(sentences)
+    return (*sentences, f"And {more} more.") if more else tuple(sentences)
+
+
+def _cell_sentence(outcome: CellOutcome) -> str:
+    failure, cell = outcome.failure, f"Code cell {outcome.index + 1}"
+    if failure is None:
+        return f"{cell} did not run to its end."
+    if failure.kind is FailureKind.TIME_UP:  # at which line it was by then is another one every time
+        return f"{cell} was still running after {failure.words} s."
+    if failure.kind in (FailureKind.ENDED, FailureKind.NOT_RUN):
+        return f"{cell} {'ended the process' if failure.kind is FailureKind.ENDED else 'did not run'}: {failure.words}"
+    place = f" at {failure.line}" if failure.line else ""
+    return f"{cell} raised {failure.error}{place}: {failure.words}".removesuffix(": ")
+
+
+def _stable(text: str) -> str:
+    """Addresses in memory differ from run to run; without them the same submission gives the same report."""
+    return re.sub(r"\b0x[0-9a-fA-F]{6,}", "0x…", text)
+
+
+def _tables(verdict: Verdict) -> tuple[tuple, tuple]:
+    """The matrix with the first wrong number, wanted and given; two empty ones where there is none or it is large."""
+    found = verdict.difference
+    if found is None or found.want is None or found.want.ndim < 2:
+        return (), ()
+    lead = found.index[:-2]
+    want, got = found.want[lead], found.got[lead]
+    return (_table(want), _table(got)) if want.numel() <= MOST_DRAWN else ((), ())
+
+
+def _table(M: torch.Tensor) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(f"{number:.4g}" for number in row) for row in M.tolist())

@@ -1,0 +1,271 @@
+"""The judge's handle on workers: one per submission, sent cells and cases, and believed nothing but bytes."""
+
+import secrets
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cohort_grader.sandbox import levels as sandbox
+from cohort_grader.sandbox import worker
+from cohort_grader.sandbox.levels import STRONG, Limits
+from cohort_grader.sandbox.processes import GRACE, START, Core, Process, Spawning, World
+from exercise_checks.running.observing import Case, Failure, FailureKind, Observation
+from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable, to_observation
+
+__all__ = ["CellOutcome", "Limits", "Worker", "Workshop"]
+
+SEARCH = 10.0  # seconds to look through a submission's source
+MOST_RESTARTS = 20
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class CellOutcome:
+    """How one code cell ended; `index` counts the cells given, from 0."""
+
+    index: int
+    ok: bool
+    failure: Failure | None
+
+
+class Workshop:
+    """Workers for untrusted notebooks; a context manager.
+
+    Args:
+        limits: for each submission.
+        level: "strong" or "weak"; None takes the strongest that holds here.
+        imports: modules to import once, beside those that every sheet needs, and not in each worker.
+        door: of a `processes.Warmed` with the same limits; then the level is strong. None starts one for this workshop.
+
+    Attributes:
+        level: the level that holds.
+        missing: what it does not give, one sentence each.
+
+    Raises:
+        ValueError: there is no level of this name.
+        RuntimeError: the level asked for does not hold here, or the libraries cannot be imported.
+
+    >>> with Workshop() as workshop, workshop.open(["1 / 0", "def double(x):\\n    return 2 * x"], "ann") as worker:
+    ...     outcomes = worker.run()
+    ...     [seen] = worker.observe("double", "call", [Case("three", (3,))], seconds=5)
+    >>> [outcome.ok for outcome in outcomes], seen.value
+    ([False, True], 6)
+    """
+
+    def __init__(
+        self,
+        limits: Limits = DEFAULT_LIMITS,
+        level: str | None = None,
+        imports: Sequence[str] = (),
+        door: socket.socket | None = None,
+    ):
+        if door:  # behind it are worlds, so the level holds
+            found = sandbox.strong_level()
+        elif level is None:
+            found = sandbox.strongest()
+        else:
+            found = sandbox.find(level)
+        self.limits, self.level, self.missing = limits, found.name, found.missing
+        self._core = Core()
+        try:
+            if self.level == STRONG:
+                self._starter = World(limits, self._core.number, imports, door)
+            else:
+                self._starter = Spawning(limits, self._core.number, imports)
+        except BaseException:
+            self._core.give_back()
+            raise
+
+    def __enter__(self) -> "Workshop":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every process that was started here."""
+        self._starter.close()
+        self._core.give_back()
+
+    def open(self, cells: Sequence[str], name: str) -> "Worker":
+        """A worker for one submission: its code cells, and a name for messages. Runs nothing yet."""
+        return Worker(self._start, self.limits, tuple(cells), name)
+
+    def _start(self) -> tuple[Process, Channel]:
+        process, connection = self._starter.start()
+        return process, Channel(connection, self.limits.reply_bytes)
+
+
+class Worker:
+    """One submission. A process that ends or lies is replaced by a new one, in which the cells are run anew.
+
+    Attributes:
+        ended: why the last process is gone, as a sentence; None while one is there.
+    """
+
+    def __init__(self, start, limits: Limits, cells: tuple[str, ...], name: str):
+        self.name, self.cells, self.limits = name, cells, limits
+        self.ended: str | None = None
+        self._start, self._process, self._channel = start, None, None
+        self._deadline = time.monotonic() + limits.total_seconds
+        self._restarts, self._cells_ran = 0, False
+        self._outcomes: dict[int, CellOutcome] = {}
+        self._deadly: set[int] = set()
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, and with it all that it started."""
+        self._leave()
+
+    def search(self, forbidden: Mapping[str, Sequence[str]]) -> dict[str, list[str]] | None:
+        """Look through the source for what is forbidden in each definition, as `forbidden.search`; None if that fails.
+
+        To be asked before anything else: while no cell has run, the answer is the grader's own.
+        """
+        wanted = {name: sorted(words) for name, words in forbidden.items()}
+        self._begin()
+        try:
+            return self._ask(worker.SEARCH, (self.cells, wanted), SEARCH)
+        except (Gone, Unreadable) as error:
+            self._end(self._why(error))
+            return None
+
+    def run(self) -> list[CellOutcome]:
+        """Run every code cell in order, and say how each ended. A cell that raises does not stop the next.
+
+        A cell that ends the process, or cannot be stopped otherwise, is left out, and the others are run in a new one.
+        """
+        self._ready()
+        return [self._outcomes.get(i) or self._not_run(i) for i in range(len(self.cells))]
+
+    def observe(self, entry: str, use: str, cases: Sequence[Case], seconds: float) -> list[Observation]:
+        """Use what the notebook calls `entry` on each case, as `observing.observe` does; one case is sent at a time.
+
+        Args:
+            seconds: for all cases together; `Limits.seconds_per_task` overrules it.
+
+        Returns fewer observations than cases when time is up or the process ends; the last one then says why.
+        """
+        seconds = self.limits.seconds_per_task or seconds
+        seen, left = [], seconds
+        if not self._ready():
+            return [Observation(failure=Failure(FailureKind.ENDED, self.ended or ""))]
+        for case in cases:
+            observation, spent = self._observe_one(entry, use, case, left)
+            left -= spent
+            if left <= 0 and not observation.failure:
+                observation = Observation(failure=Failure(FailureKind.TIME_UP))
+            if observation.failure and observation.failure.kind is FailureKind.TIME_UP:
+                observation = replace(observation, failure=replace(observation.failure, words=f"{seconds:g}"))
+            seen.append(observation)
+            if self.ended or (observation.failure and observation.failure.kind is FailureKind.TIME_UP):
+                break
+        return seen
+
+    def _observe_one(self, entry: str, use: str, case: Case, seconds: float) -> tuple[Observation, float]:
+        """One observation, and the seconds it took as seen from here."""
+        began = time.monotonic()
+        request = (entry, use, case.args, case.kwargs, case.gradient, seconds)
+        try:
+            observation = to_observation(self._ask(worker.OBSERVE, request, seconds))
+        except (Gone, Unreadable) as error:
+            self._end(self._why(error))
+            observation = Observation(failure=self._failure(error))
+        return observation, time.monotonic() - began
+
+    def _ready(self) -> bool:
+        """Have a process in which all cells have run that can be run; False if that is not possible (any more)."""
+        while self._process is None or not self._cells_ran:
+            if self._restarts > MOST_RESTARTS or self._used_up():
+                self.ended = self.ended or self._why(TooLate())
+                return False
+            if self._process is None:
+                self._begin()
+            self._cells_ran = True
+            for index in range(len(self.cells)):
+                if index not in self._deadly and not self._run_cell(index):
+                    break
+        return True
+
+    def _begin(self) -> None:
+        """Start a process."""
+        self._restarts += 1
+        began = time.monotonic()
+        self._process, self._channel = self._start()
+        self._expect_start()
+        self._deadline += time.monotonic() - began  # a start, slow at the weak level, is not the learner's time
+        self.ended, self._cells_ran = None, False
+
+    def _expect_start(self) -> None:
+        """Wait until the walls stand. Before that no line of the learner's has run: trouble is the grader's own."""
+        try:
+            kind, _, trouble = self._channel.receive(time.monotonic() + START)
+        except Gone:
+            kind, trouble = worker.STARTED, self._process.how_it_ended().rstrip(".")
+        if kind != worker.STARTED or trouble:
+            self.close()
+            raise RuntimeError(f"No worker can be started: {trouble}.")
+
+    def _run_cell(self, index: int) -> bool:
+        """Run one cell; False if the process is gone."""
+        seconds = self.limits.seconds_per_cell
+        try:
+            failure = self._ask(worker.RUN, (index, self.cells[index], seconds), seconds)
+            if not (failure is None or type(failure) is Failure):
+                raise Unreadable("the outcome of a cell is neither nothing nor a failure.")
+        except (Gone, Unreadable) as error:
+            self._end(self._why(error))
+            self._deadly.add(index)
+            failure = self._failure(error)
+            words = f"{seconds:g}" if failure.kind is FailureKind.TIME_UP else failure.words
+            self._outcomes[index] = CellOutcome(index, False, replace(failure, words=words))
+            return False
+        self._outcomes.setdefault(index, CellOutcome(index, failure is None, failure))  # the first time counts
+        return True
+
+    def _not_run(self, index: int) -> CellOutcome:
+        return CellOutcome(
+            index, False, Failure(FailureKind.NOT_RUN, self.ended or "time was up before this cell's turn.")
+        )
+
+    def _ask(self, kind: int, request: tuple, seconds: float):
+        deadline = min(time.monotonic() + seconds + GRACE, self._deadline)
+        token = secrets.randbits(64)
+        self._channel.send(kind, token, request, deadline)
+        kind_of_reply, token_of_reply, value = self._channel.receive(deadline)
+        if (kind_of_reply, token_of_reply) != (kind, token):
+            raise Unreadable("the reply answers another question.")
+        return value
+
+    def _used_up(self) -> bool:
+        return time.monotonic() >= self._deadline
+
+    def _failure(self, error: Exception) -> Failure:
+        """What is seen from outside of a process that was ended because of `error`."""
+        late = isinstance(error, TooLate) and not self._used_up()
+        return Failure(FailureKind.TIME_UP) if late else Failure(FailureKind.ENDED, self.ended or "")
+
+    def _why(self, error: Exception) -> str:
+        if self._used_up():
+            return f"it was stopped: the {self.limits.total_seconds:g} s for the whole submission are used up."
+        if isinstance(error, TooLate):
+            return "it was stopped: it was still running after its time."
+        if isinstance(error, Unreadable):
+            return f"its reply was not readable: {error}"
+        return self._process.how_it_ended()
+
+    def _end(self, why: str) -> None:
+        self._leave()
+        self.ended = why
+
+    def _leave(self) -> None:
+        if self._process is not None:
+            self._channel.close()
+            self._process.kill()
+            self._process = self._channel = None

@@ -1,0 +1,41 @@
+"""Write a file whole or not at all."""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_then_rename(path: Path | str, content: bytes | str) -> None:
+    """Write `content` into a file beside `path`, then give it that name: a reader sees the old file or the new one.
+
+    Text is written as UTF-8 with "\\n" at the end of lines.
+
+    Raises:
+        OSError: the folder is missing, full or not writable; `path` is then as it was, and nothing lies beside it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_then_rename(Path(folder, "note.txt"), "done")
+    ...     [file.name for file in Path(folder).iterdir()], Path(folder, "note.txt").read_text()
+    (['note.txt'], 'done')
+    """
+    path = Path(path)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+        _rename(unfinished, path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _rename(unfinished: Path, path: Path) -> None:
+    for pause in (0.02, 0.05, 0.1, 0.2):
+        try:
+            os.replace(unfinished, path)
+            return
+        except PermissionError:  # Windows, while somebody, perhaps a virus scanner, has the old file open
+            time.sleep(pause)
+    os.replace(unfinished, path)

@@ -1,0 +1,1 @@
+"""Use what a learner wrote, in a child process with limits. Imports nothing else of the course."""

@@ -1,0 +1,361 @@
+"""Use what a learner wrote on given inputs, and note what can be seen of it from outside.
+
+Nothing here knows a right answer: that is `judging`. What comes back is plain (tensors, numbers, text, tuples and
+dicts of these), so that it can be compared, or sent to another process, without asking the learner's code again.
+"""
+
+import contextlib
+import io
+import linecache
+import sys
+import sysconfig
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from exercise_checks.running.time_limit import TimeUp, call_within
+
+MOST_PRINTED, MOST_BITS, MOST_ITEMS, MOST_NUMBERS, DEEPEST, DEEPEST_CALLS = 2000, 1000, 1000, 10**7, 6, 10_000
+# Where no line is a learner's: torch and NumPy may also lie elsewhere than this environment's other packages.
+LIBRARIES = tuple(
+    {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
+    | {str(Path(file).parent) for file in (__file__, torch.__file__, np.__file__)}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One use of what the learner wrote. Two cases are the same only if they are one object.
+
+    `label` tells the learner what kind of input this is: "a wide image". With `gradient`, the gradients of all
+    floating-point tensors among the arguments are looked at, too.
+    """
+
+    label: str
+    args: tuple = ()
+    kwargs: dict = field(default_factory=dict)
+    gradient: bool = True
+
+
+class FailureKind(Enum):
+    """Why a call gave no value."""
+
+    RAISED = "raised"
+    TIME_UP = "time up"
+    INTERRUPTED = "interrupted"  # somebody pressed stop
+    UNUSABLE = "unusable"  # what was handed in is not what the task asks for
+    ENDED = "ended"  # the process is gone
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, as the learner should see it.
+
+    Args:
+        kind: decides what is done about it.
+        words: the exception's message, the seconds of `TIME_UP`, or a sentence.
+        line: the learner's own line, or "".
+        error: the name of the exception's class, for `RAISED`.
+    """
+
+    kind: FailureKind
+    words: str = ""
+    line: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one case showed. `changed` and `gradients` name arguments by position or by keyword."""
+
+    value: object = None
+    failure: Failure | None = None
+    changed: tuple = ()
+    gradients: dict = field(default_factory=dict)
+    gradient_failure: Failure | None = None
+    printed: str = ""
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """Stands for a value of a type that no task asks for."""
+
+    type_name: str
+
+
+class Unusable(Exception):
+    """What was handed in cannot be used at all; the sentence says what to hand in."""
+
+
+def observe(use: str, obj, cases: Sequence[Case], seconds: float | None = None) -> list[Observation]:
+    """Use `obj` on each case, and stop early when all of them together take longer than `seconds`.
+
+    `use` is a name in `USES`. Whatever the learner's code raises or prints is noted and goes no further.
+
+    >>> [seen] = observe("call", lambda x: x + 1, [Case("one", (2,))], seconds=5)
+    >>> seen.value, seen.failure
+    (3, None)
+    """
+    seen, tape = [], _Tape()
+
+    def run_all():
+        for case in cases:
+            seen.append(_observe_case(USES[use], obj, case, tape))
+            if seen[-1].failure and seen[-1].failure.kind is FailureKind.INTERRUPTED:  # somebody pressed stop: obey
+                return
+
+    # Progress bars go to stderr; they and warnings are no help in a message, and are dropped.
+    # What must be put back afterwards stands here, outside of the call that may be interrupted at any line.
+    quiet = contextlib.redirect_stderr(_Tape())
+    with own_settings(), contextlib.redirect_stdout(tape), quiet, warnings.catch_warnings(action="ignore"):
+        try:
+            call_within(seconds, run_all) if seconds else run_all()
+        except TimeUp as late:
+            failure = Failure(FailureKind.TIME_UP, f"{seconds:g}", _own_line(late))
+            seen.append(Observation(failure=failure, printed=tape.heard()))
+    return seen
+
+
+def _observe_case(use: Callable, obj, case: Case, tape: "_Tape") -> Observation:
+    tape.heard()
+    args, kwargs = _fresh(case, gradient=False)
+    value, failure = _attempt(lambda: plain(use(obj, *args, **kwargs)))
+    printed = tape.heard()
+    if failure:
+        return Observation(failure=failure, printed=printed)
+    before = _tensors(case.args, case.kwargs)
+    changed = tuple(k for k, now in _tensors(args, kwargs).items() if not _unchanged(plain(now), before[k]))
+    gradients = None
+    if case.gradient and isinstance(value, Tensor) and value.is_floating_point() and value.numel():
+        gradients, failure = _attempt(lambda: _gradients(use, obj, case))
+    return Observation(value, None, changed, gradients or {}, failure, printed)
+
+
+def _gradients(use, obj, case: Case) -> dict:
+    args, kwargs = _fresh(case, gradient=True)
+    inputs = {k: t for k, t in _tensors(args, kwargs).items() if t.requires_grad}
+    if not inputs:
+        return {}
+    output = use(obj, *args, **kwargs)
+    with torch._C.DisableTorchFunctionSubclass():
+        if not output.requires_grad:
+            return dict.fromkeys(inputs)
+        # Another weight at every place: with a plain sum, gradients that arrive at the wrong places could look right.
+        count = torch.arange(output.numel(), dtype=output.dtype, device=output.device)
+        total = (output * torch.cos(count).reshape(output.shape)).sum()
+        found = torch.autograd.grad(total, list(inputs.values()), allow_unused=True)
+    return dict(zip(inputs, found, strict=True))
+
+
+def _attempt(act: Callable):
+    """Return (result, None) or (None, what went wrong). Nothing the learner's code raises goes further, but time."""
+    try:
+        return act(), None
+    except TimeUp:
+        raise
+    except Unusable as error:
+        return None, Failure(FailureKind.UNUSABLE, str(error))
+    # Also SystemExit and whatever else: no line of a learner may end the checker.
+    except BaseException as error:
+        kind = FailureKind.INTERRUPTED if isinstance(error, KeyboardInterrupt) else FailureKind.RAISED
+        return None, Failure(kind, _words(error), _own_line(error), type_name(error))
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return _text(str(error))
+    except TimeUp:
+        raise
+    except BaseException:  # an exception class of the learner's, with a broken __str__
+        return ""
+
+
+def _own_line(error: BaseException) -> str:
+    """The last line of the learner's own code that was running: "line 3: `return X[i]`". Libraries' lines are none."""
+    while error is not None:
+        for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
+            file = frame.f_code.co_filename
+            if not file.startswith((*LIBRARIES, "<frozen")):
+                source = linecache.getline(file, number, frame.f_globals).strip()
+                return f"line {number}: `{source}`" if source else f"line {number}"
+        # A second TimeUp may have struck on the first one's way out.
+        error = error.__context__ if isinstance(error, TimeUp) else None
+    return ""
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The ways to use what a learner wrote
+# ---------------------------------------------------------------------------------------------------------
+
+
+def _call(function, *args, **kwargs):
+    if not callable(function):
+        raise Unusable(
+            f"Hand in the function itself, without brackets behind its name; this is of type {type_name(function)}. "
+            "If the name has another meaning by now, run the cell again that defines the function."
+        )
+    return function(*args, **kwargs)
+
+
+def _module(cls, arguments: dict, weights: dict, X: Tensor) -> dict:
+    """Build the module, look at its parameters, load `weights`, run it forward and backward on X."""
+    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+        raise Unusable("Hand in the class itself; it must inherit from nn.Module.")
+    module = cls(**arguments)
+    parameters = {name: tuple(p.shape) for name, p in module.named_parameters()}
+    saved = tuple(sorted(module.state_dict().keys() & weights.keys()))
+    _load(module, weights)
+    output = module(X)
+    gradients = {}
+    if isinstance(output, Tensor) and output.requires_grad:
+        (output * torch.cos(torch.arange(output.numel(), dtype=output.dtype)).reshape(output.shape)).sum().backward()
+        gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    return {"parameters": parameters, "state_dict": saved, "output": output, "gradients": gradients}
+
+
+def _load(module: nn.Module, weights: dict) -> None:
+    """Set all parameters: those that fit to `weights`, others to fixed numbers, so that nothing is left to chance."""
+    state = module.state_dict()
+    fitting = {name: w.clone() for name, w in weights.items() if name in state and state[name].shape == w.shape}
+    module.load_state_dict(fitting, strict=False)
+    with torch.no_grad():
+        for name, p in module.named_parameters():
+            if name not in fitting:
+                p.copy_(torch.cos(torch.arange(p.numel(), dtype=p.dtype)).reshape(p.shape))
+
+
+def _training(function, X: Tensor, y: Tensor, unseen: Tensor) -> dict:
+    """Let the learner train a model on (X, y); return the classes it gives to the pictures in `unseen`."""
+    model = _call(function, X, y)
+    if not isinstance(model, nn.Module):
+        raise Unusable(f"Return the trained model, an nn.Module; this returned {type_name(model)}.")
+    model.eval()
+    with torch.no_grad():
+        scores = model(unseen)
+    if not (isinstance(scores, Tensor) and scores.ndim == 2 and len(scores) == len(unseen)):
+        raise Unusable("The model must return one row of scores per picture, shape (N, classes).")
+    return {"classes": scores.argmax(1), "finite": bool(scores.isfinite().all())}
+
+
+USES = {"call": _call, "module": _module, "training": _training}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Values and surroundings
+# ---------------------------------------------------------------------------------------------------------
+
+
+def plain(value, depth: int = 0):
+    """Return `value` made of tensors, numbers, text, tuples and dicts alone; anything else becomes `Opaque`.
+
+    Lists become tuples, NumPy's numbers Python's, and tensors lose their graph. Nothing is copied.
+
+    >>> plain([1, (2.5, "three")]), plain(object())
+    ((1, (2.5, 'three')), Opaque(type_name='object'))
+    """
+    if issubclass(type(value), Tensor):  # not `isinstance`: an object may lie about its class
+        return _plain_tensor(value)
+    if value is None or type(value) in (bool, float) or (type(value) is int and value.bit_length() <= MOST_BITS):
+        return value
+    if type(value) is str:
+        return _text(value)
+    if isinstance(value, np.generic):
+        return plain(value.item(), DEEPEST)
+    if depth < DEEPEST and isinstance(value, (tuple, list, dict)) and len(value) <= MOST_ITEMS:
+        if isinstance(value, dict):
+            return {_text(str(key)): plain(item, depth + 1) for key, item in value.items()}
+        return tuple(plain(item, depth + 1) for item in value)
+    return Opaque(type_name(value))
+
+
+def _plain_tensor(value: Tensor) -> Tensor | Opaque:
+    """A subclass answers for every operation on it, and may answer anything: it is taken off without being asked."""
+    with torch._C.DisableTorchFunctionSubclass():
+        if value.layout != torch.strided or value.is_quantized or value.is_nested:
+            return Opaque(type_name(value))
+        if type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__:
+            return Opaque(type_name(value))
+        if value.numel() > MOST_NUMBERS:  # no answer is that large: keep its shape, and let its memory go
+            return torch.zeros((), dtype=value.dtype, device=value.device).expand(value.shape)
+        return value.detach().as_subclass(Tensor)
+
+
+def _text(words: str) -> str:
+    """The beginning of a text, as a plain string that can be written in UTF-8, whatever subclass it was."""
+    return str.__getitem__(words, slice(MOST_PRINTED)).encode(errors="backslashreplace").decode()
+
+
+def type_name(value) -> str:
+    """The name of a value's type, whatever the value and its type say when they are asked."""
+    return type.__dict__["__name__"].__get__(type(value))
+
+
+def _fresh(case: Case, gradient: bool) -> tuple[tuple, dict]:
+    """The case's arguments, with copies of its tensors in the same memory order."""
+
+    def copy(value):
+        if not isinstance(value, Tensor):
+            return value
+        return value.detach().clone().requires_grad_(gradient and value.is_floating_point())
+
+    return tuple(copy(v) for v in case.args), {k: copy(v) for k, v in case.kwargs.items()}
+
+
+def _tensors(args, kwargs) -> dict:
+    return {k: v for k, v in [*enumerate(args), *kwargs.items()] if isinstance(v, Tensor)}
+
+
+def _unchanged(now: Tensor | Opaque, before: Tensor) -> bool:
+    if isinstance(now, Opaque) or now.device != before.device:
+        return False
+    return now.shape == before.shape and now.dtype == before.dtype and torch.equal(now, before)
+
+
+@contextlib.contextmanager
+def own_settings():
+    """Python's and torch's settings as the tasks need them, and afterwards as they were.
+
+    A learner may have chosen another default dtype or device before, and what is tried may choose anything.
+    """
+    dtype, set_depth, on_cpu = torch.get_default_dtype(), sys.setrecursionlimit, torch.empty(0).device.type == "cpu"
+    sys.setrecursionlimit = lambda depth: set_depth(min(depth, DEEPEST_CALLS))  # beyond, the process may crash
+    here = contextlib.nullcontext() if on_cpu else torch.device("cpu")
+    try:
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad(), here:
+            torch.default_generator.manual_seed(0)  # torch.manual_seed would look for all kinds of GPUs, too
+            torch.set_default_dtype(torch.float32)
+            yield
+    finally:
+        sys.setrecursionlimit = set_depth
+        torch.set_default_dtype(dtype)
+        if on_cpu and torch.empty(0).device.type != "cpu":
+            torch.set_default_device(None)
+
+
+class _Tape(io.StringIO):
+    """Keeps the beginning of what is printed, and no more. Closing it closes nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = ""
+
+    def heard(self) -> str:
+        """What was printed since this was asked before."""
+        heard, self.kept = self.kept, ""
+        return heard
+
+    def write(self, text: str) -> int:
+        if len(self.kept) < MOST_PRINTED:
+            self.kept += _text(text)[: MOST_PRINTED - len(self.kept)]
+        return len(text)
+
+    def close(self) -> None:
+        pass
