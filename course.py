@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
-"""Run the course with Python 3.11 to 3.14 and nothing else installed.
+"""The front door of the course: it needs Python 3.11 to 3.14 and nothing else installed.
 
-    python3 course.py lab     open the course in JupyterLab
-    python3 course.py test    check the code, run every test and every notebook
+    python3 course.py lab        open the course in JupyterLab
+    python3 course.py test       check the code, run every test and every notebook
+    python3 course.py doctor     say what is wrong with this installation, and what to do
+    python3 course.py progress   show which tasks you have passed
+    python3 course.py train      train a network from the shell
+    python3 course.py grade      grade a folder of submissions
+    python3 course.py release    make the learners' bundle: the course without its solutions
 
-Both first make .venv beside this file if it is missing or out of date. --cpu takes PyTorch's small
-wheels without CUDA (Linux). All other words go to JupyterLab or to pytest: `lab --no-browser`, `test -k ops`.
+Each first makes .venv beside this file if it is missing or out of date. --cpu takes PyTorch's small wheels
+without CUDA (Linux). All other words go to JupyterLab, pytest or the program that does the job:
+`lab --no-browser`, `test -k ops`, `train --help`.
 """
 # A Python that is too old must be able to read this file, to say so: no syntax newer than 3.6.
 import contextlib
@@ -29,6 +35,18 @@ STAMP = VENV / "course.stamp"  # written last: without it the environment is not
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 LINUX = sys.platform.startswith("linux")
 HERE = "{}.{}".format(*sys.version_info)
+# What each word starts. -P keeps the current folder, in which anything may lie, from being imported from.
+PROGRAMS = {
+    "lab": ["-m", "jupyterlab", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"],
+    "test": ["-m", "pytest"],
+    "doctor": ["-P", "-m", "course_utils", "doctor"],
+    "progress": ["-P", "-m", "exercise_checks", "progress"],
+    "train": ["-P", "-m", "course_utils", "train"],
+    "grade": ["-P", "-m", "cohort_grader"],
+    "release": ["-P", str(ROOT / "tools" / "release.py")],
+}
+OF_THE_COURSE = ("lab", "test")  # run in the course's folder; the others read paths where they are typed
+FOR_INSTRUCTORS = {"grade": ROOT / "cohort_grader", "release": ROOT / "tools"}
 
 
 def stop(sentence):
@@ -129,17 +147,19 @@ def prepare(cpu_asked):
 def main(words):
     check_python()
     args = [word for word in words if word != "--cpu"]
-    if args[:1] not in (["lab"], ["test"]):
-        stop(__doc__)
+    word = args[0] if args else ""
+    if word not in PROGRAMS:
+        sys.exit(__doc__ if word in ("", "-h", "--help") else "course.py: there is no {!r}.\n\n{}".format(word, __doc__))
+    if word in FOR_INSTRUCTORS and not FOR_INSTRUCTORS[word].exists():
+        stop(f"this is the learners' bundle, which comes without `{word}`. The whole course has it.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # or pip would go on alone
     check_port(args)
     prepare(cpu_asked=LINUX and "--cpu" in words)
-    if args[0] == "test":
+    if word == "test":
         run("ruff found the faults above; the tests were not run.", PYTHON, "-m", "ruff", "check", ".")
-    page = "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"
-    program = ["pytest"] if args[0] == "test" else ["jupyterlab", page]
-    signal.signal(signal.SIGINT, lambda *_: None)  # JupyterLab and pytest answer Ctrl-C themselves
-    sys.exit(subprocess.call([str(PYTHON), "-m", *program, *args[1:]], cwd=str(ROOT)))
+    signal.signal(signal.SIGINT, lambda *_: None)  # the program that runs answers Ctrl-C itself
+    folder = str(ROOT) if word in OF_THE_COURSE else None
+    sys.exit(subprocess.call([str(PYTHON), *PROGRAMS[word], *args[1:]], cwd=folder))
 
 
 if __name__ == "__main__":

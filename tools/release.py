@@ -1,12 +1,14 @@
-"""`python -m course_utils release OUT`: the learners' bundle, which is the course without its solutions.
+"""`python3 course.py release OUT`: the learners' bundle, which is the course without its solutions.
 
 What goes in is listed, so nothing else can come along: no solutions, no instructor's pages, no history. The bundle is
 then read again, and is given its name only if none of the solutions' text was found in it.
 """
 
+import argparse
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
     "README.md", "LICENSE", "course.py", "requirements.txt", "pyproject.toml", "conftest.py", "nbval_sanitize.cfg",
     ".gitignore", ".gitattributes", "docs/corr2d.png", "binder/*", "notebooks/*.ipynb", "exercises/*.ipynb",
-    "course_utils/**/*.py",
+    "course_utils/**/*.py", "exercise_checks/**/*.py",
 )  # fmt: skip
 INSTRUCTORS_SECTIONS = ("Solutions", "For instructors", "For contributors")
 # Lessons teach some of the code that a sheet asks for, and the checker knows what is right. Learners have both anyway.
-KNOWS_ANSWERS = ("notebooks", "course_utils")
+KNOWS_ANSWERS = ("notebooks", "course_utils", "exercise_checks")
 ANSWER = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION", re.MULTILINE | re.DOTALL)
 
 
@@ -46,7 +48,7 @@ def release(out: Path, root: Path = ROOT) -> Released:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     done = release(Path(folder, "bundle"))
     ...     sorted(path.name for path in Path(folder, "bundle").iterdir() if path.is_dir())
-    ['binder', 'course_utils', 'docs', 'exercises', 'notebooks']
+    ['binder', 'course_utils', 'docs', 'exercise_checks', 'exercises', 'notebooks']
     """
     if out.exists():
         raise NotReleased(f"OUT is {out}, and that exists. Name a new folder.")
@@ -163,3 +165,21 @@ def _lines(path: Path) -> str:
 def _squeeze(text: str) -> str:
     """Text in which indentation and empty lines do not count, and which only whole lines can match."""
     return "\n" + "".join(f"{line.strip()}\n" for line in text.splitlines() if line.strip())
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="course.py release", description="Make the learners' bundle.")
+    parser.add_argument("out", metavar="OUT", type=Path, help="a new folder")
+    out = parser.parse_args(words).out
+    try:
+        done = release(out)
+    except (NotReleased, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{out}: {done.files} files for learners. None of the solutions' {done.answers} answers and")
+    print(f"{done.explanations} explanations is in them, apart from code that the lessons and the checker hold anyway.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -30,6 +30,7 @@ class Commands(list):
     def __call__(self, command, cwd=None):
         line = " ".join(command)
         self.append(line)
+        self.folder = cwd
         for part, result in self.fail.items():
             if part in line:
                 if result is KeyboardInterrupt:
@@ -108,7 +109,7 @@ def test_it_needs_the_standard_library_only_and_stays_short():
     names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in imports if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
-    assert len(SOURCE.splitlines()) < 150
+    assert len(SOURCE.splitlines()) < 170
 
 
 @pytest.mark.parametrize("version", [(3, 6, 15), (3, 8, 18), (3, 10, 99)])
@@ -398,9 +399,45 @@ def test_after_lab_test_installs_nothing_and_the_reverse(course):
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["notebook"], ["--cpu"]])
-def test_other_words_get_the_two_commands_explained(course, words):
-    assert "python3 course.py lab" in run_main(course, *words)
+def test_other_words_get_the_commands_explained(course, words):
+    said = run_main(course, *words)
+    assert set(re.findall(r"python3 course\.py (\w+)", said)) == set(course.PROGRAMS)
+    assert ("there is no 'notebook'" in said) == (words == ["notebook"])
     assert course.commands == []
+
+
+@pytest.mark.parametrize(
+    ("word", "program"),
+    [
+        ("doctor", "-P -m course_utils doctor"),
+        ("progress", "-P -m exercise_checks progress"),
+        ("train", "-P -m course_utils train"),
+        ("grade", "-P -m cohort_grader"),
+        ("release", "-P {root}/tools/release.py"),
+    ],
+)
+def test_other_programs_run_where_they_were_asked_for(course, word, program):
+    for folder in ("cohort_grader", "tools"):
+        (course.ROOT / folder).mkdir()
+    assert run_main(course, word, "--seed", "a b") == 0
+    assert course.commands[-1] == f"{course.PYTHON} {program.format(root=course.ROOT)} --seed a b"
+    assert course.commands.folder is None
+    run_main(course, "lab")
+    assert course.commands.folder == str(course.ROOT)
+
+
+@pytest.mark.parametrize("word", ["grade", "release"])
+def test_the_learners_bundle_says_that_it_cannot_grade(course, word):
+    assert "learners' bundle" in says(course, course.main, [word])
+    assert course.commands == []
+
+
+def test_every_program_is_there():
+    done = subprocess.run([sys.executable, "-P", "-m", "cohort_grader", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in ("course_utils", "exercise_checks", "cohort_grader"):
+        assert (ROOT / name / "__main__.py").exists()
+    assert (ROOT / "tools" / "release.py").exists()
 
 
 def test_lab_does_not_ask_about_news(course):

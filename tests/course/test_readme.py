@@ -37,5 +37,16 @@ def test_the_picture_is_what_its_description_says():
 
 
 def test_the_commands_are_those_of_course_py():
-    known = re.search(r'not in \(\["(\w+)"\], \["(\w+)"\]\)', (ROOT / "course.py").read_text(encoding="utf-8")).groups()
+    known = re.findall(r"python3 course\.py (\w+)", (ROOT / "course.py").read_text(encoding="utf-8"))
     assert set(re.findall(r"course\.py (\w+)", README)) == set(known)
+
+
+def test_the_handbook_and_the_lessons_name_only_these_commands():
+    """Whoever has an environment of one's own finds the form with `python -m` once, in the README."""
+    texts = [*ROOT.glob("instructor/**/*.md"), *ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("solutions/*.ipynb")]
+    known = re.findall(r"python3 course\.py (\w+)", (ROOT / "course.py").read_text(encoding="utf-8"))
+    for path in texts:
+        text = path.read_text(encoding="utf-8")
+        assert not re.findall(r"python3? -m (?:course_utils|exercise_checks|cohort_grader)", text), path
+        assert set(re.findall(r"course\.py (\w+)", text)) <= set(known), path
+    assert len(re.findall(r"python -m ", README)) == README.count("python -m course_utils doctor") == 1

@@ -26,7 +26,7 @@ def bundle(tmp_path_factory):
 def course(tmp_path):
     """A copy of the course with one lesson and its sheet."""
     root = tmp_path / "course"
-    for pattern in (*release.PARTS[:-3], "course_utils/*.py", "notebooks/01_*", "exercises/01_*", "solutions/01_*"):
+    for pattern in (*release.PARTS[:-4], "course_utils/*.py", "exercise_checks/**/*.py", "notebooks/01_*", "exercises/01_*", "solutions/01_*"):
         for path in ROOT.glob(pattern):
             if path.is_file():
                 target = root / path.relative_to(ROOT)
@@ -68,7 +68,7 @@ def put_in(path, text):
 
 def test_the_bundle_is_the_course_without_what_is_for_instructors(bundle):
     folders = {path.name for path in bundle.iterdir() if path.is_dir()}
-    assert folders == {"binder", "course_utils", "docs", "exercises", "notebooks"}
+    assert folders == {"binder", "course_utils", "docs", "exercise_checks", "exercises", "notebooks"}
     for folder in ("notebooks", "exercises"):
         assert {p.name for p in (bundle / folder).iterdir()} == {p.name for p in (ROOT / folder).glob("*.ipynb")}
     assert not any("BEGIN SOLUTION" in path.read_text(encoding="utf-8") for path in bundle.glob("exercises/*"))
@@ -91,9 +91,9 @@ def test_every_link_leads_somewhere_in_the_bundle(bundle):
 def test_a_learner_can_work_with_the_bundle(bundle, tmp_path):
     """The command line, the checker and the collection of tests find all they need in it."""
     environment = {**os.environ, "PYTHONPATH": str(bundle), "COURSE_PROGRESS": str(tmp_path / "progress.json")}
-    words = "import course_utils; print(course_utils.__file__); from exercise_checks.checking import *; "
+    words = "import course_utils; print(course_utils.__file__); from exercise_checks import check, hint; "
     words += "check('corr2d', lambda X, K: X); hint('corr2d'); hint('corr2d'); hint('corr2d')"
-    for arguments in (["-c", words], ["-m", "course_utils", "progress"]):
+    for arguments in (["-c", words], ["-m", "exercise_checks", "progress"]):
         done = subprocess.run(
             [sys.executable, *arguments], cwd=bundle, env=environment, capture_output=True, text=True, timeout=120
         )
@@ -103,11 +103,9 @@ def test_a_learner_can_work_with_the_bundle(bundle, tmp_path):
 
 
 def test_the_command_says_what_was_made(tmp_path, capsys):
-    from course_utils.__main__ import main
-
-    assert main(["release", str(tmp_path / "bundle")]) == 0
+    assert release.main([str(tmp_path / "bundle")]) == 0
     assert "files for learners" in capsys.readouterr().out
-    assert main(["release", str(tmp_path / "bundle")]) == 2
+    assert release.main([str(tmp_path / "bundle")]) == 2
     assert "exists" in capsys.readouterr().err
 
 
