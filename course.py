@@ -149,7 +149,8 @@ def main(words):
     args = [word for word in words if word != "--cpu"]
     word = args[0] if args else ""
     if word not in PROGRAMS:
-        sys.exit(__doc__ if word in ("", "-h", "--help") else "course.py: there is no {!r}.\n\n{}".format(word, __doc__))
+        unknown = f"course.py: there is no {word!r}.\n\n"
+        sys.exit(__doc__ if word in ("", "-h", "--help") else unknown + __doc__)
     if word in FOR_INSTRUCTORS and not FOR_INSTRUCTORS[word].exists():
         stop(f"this is the learners' bundle, which comes without `{word}`. The whole course has it.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # or pip would go on alone

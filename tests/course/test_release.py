@@ -26,7 +26,8 @@ def bundle(tmp_path_factory):
 def course(tmp_path):
     """A copy of the course with one lesson and its sheet."""
     root = tmp_path / "course"
-    for pattern in (*release.PARTS[:-4], "course_utils/*.py", "exercise_checks/**/*.py", "notebooks/01_*", "exercises/01_*", "solutions/01_*"):
+    packages = ("course_utils/*.py", "exercise_checks/**/*.py")
+    for pattern in (*release.PARTS[:-4], *packages, "notebooks/01_*", "exercises/01_*", "solutions/01_*"):
         for path in ROOT.glob(pattern):
             if path.is_file():
                 target = root / path.relative_to(ROOT)
