@@ -147,10 +147,9 @@ def prepare(cpu_asked):
 def main(words):
     check_python()
     args = [word for word in words if word != "--cpu"]
-    word = args[0] if args else ""
+    word = args[0] if args else "--help"
     if word not in PROGRAMS:
-        unknown = f"course.py: there is no {word!r}.\n\n"
-        sys.exit(__doc__ if word in ("", "-h", "--help") else unknown + __doc__)
+        sys.exit(__doc__ if word in ("-h", "--help") else f"course.py: there is no {word!r}.\n\n{__doc__}")
     if word in FOR_INSTRUCTORS and not FOR_INSTRUCTORS[word].exists():
         stop(f"this is the learners' bundle, which comes without `{word}`. The whole course has it.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # or pip would go on alone
