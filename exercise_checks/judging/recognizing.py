@@ -1,0 +1,126 @@
+"""Recognize a known mistake: the one that shows, on all cases, what the learner's answer shows."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from exercise_checks.judging.comparing import compare
+from exercise_checks.running.observing import Case, Observation, observe
+from exercise_checks.tasks.task import Misconception, Task
+
+# What a learner returned can have any form, and a predicate may stumble over it: then it is not the form asked for.
+STUMBLES = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError)
+MOST_TO_MATCH = 50_000  # numbers of a value that predicates compute with, so that they are soon done
+
+
+@lru_cache(maxsize=256)
+def cases_of(task: Task, seed: int) -> tuple[Case, ...]:
+    """Return a task's cases for a seed: the same objects for the same seed, so that what they show is kept."""
+    return tuple(task.cases(seed))
+
+
+@lru_cache(maxsize=1024)
+def shown(task: Task, answer: Callable, cases: tuple[Case, ...]) -> list[Observation]:
+    """Return what an answer of the course's own shows, the oracle or a misconception; it runs once for all learners."""
+    return observe(task.use, answer, cases)
+
+
+def recognize(
+    task: Task, cases: tuple[Case, ...], seen: Sequence[Observation], right: Sequence[Observation] | None
+) -> Misconception | None:
+    """Return the misconception that shows all that was seen, or None.
+
+    Failing that, one whose values are the same; then one whose values are the same but for their dtype, since two
+    mistakes may meet.
+
+    Args:
+        task: has the misconceptions, in the order in which they are tried.
+        cases: from `cases_of`.
+        seen: of the learner's answer.
+        right: of the oracle; None if there are many right answers.
+    """
+    if len(seen) != len(cases):
+        return None
+    known = [(m, None if m.matches else shown(task, m.wrong, cases)) for m in task.misconceptions]
+    for misconception, expected in known:
+        if misconception.matches:
+            if all(_matches(misconception, *pair) for pair in zip(seen, cases, strict=True)):
+                return misconception
+        elif _alike(task, seen, expected) and all(
+            _same_marks(task, *pair) for pair in zip(seen, expected, strict=True)
+        ):
+            return misconception
+    for as_seen in (lambda value: value, _in_float32):
+        for misconception, expected in known:
+            # A wrong answer whose values are right is known by its marks alone.
+            if (
+                expected
+                and _alike(task, seen, expected, as_seen)
+                and not (right and _alike(task, right, expected, as_seen))
+            ):
+                return misconception
+    return None
+
+
+def size(value) -> int:
+    """Return how many numbers a plain value holds. A side of an empty tensor counts, too: loops may run along it.
+
+    >>> size((torch.ones(2, 3), {"a": 1})), size(torch.ones(0, 9))
+    (7, 9)
+    """
+    if isinstance(value, Tensor):
+        return max(value.numel(), *value.shape, 1)
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return sum(map(size, value)) if isinstance(value, tuple) else 1
+
+
+def _matches(misconception: Misconception, seen: Observation, case: Case) -> bool:
+    if seen.failure or size(seen.value) > MOST_TO_MATCH:
+        return False
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return bool(misconception.matches(seen.value, *case.args, **case.kwargs))
+    except STUMBLES:
+        return False
+
+
+def _alike(task: Task, seen, expected, as_seen: Callable = lambda value: value) -> bool:
+    """Whether both have the same values, and fail on the same cases with the same kind of exception."""
+    pairs = list(zip(seen, expected, strict=True))
+    if all(s.failure for s in seen):  # with nothing else to go by, the exception's words count, too
+        return all(e.failure and replace(e.failure, line=s.failure.line) == s.failure for s, e in pairs)
+    return all(_alike_once(task, s, e, as_seen) for s, e in pairs)
+
+
+def _alike_once(task: Task, seen: Observation, expected: Observation, as_seen: Callable) -> bool:
+    a, b = seen.failure, expected.failure
+    if a or b:
+        return bool(a and b and (a.kind, a.error) == (b.kind, b.error))
+    value = seen.value
+    if isinstance(expected.value, dict) and isinstance(value, dict):  # a mistake may say less than the answer
+        value = {key: item for key, item in value.items() if key in expected.value}
+    return compare(as_seen(value), as_seen(expected.value), task) is None
+
+
+def _in_float32(value):
+    """The same value with all tensors in float32."""
+    if isinstance(value, Tensor):
+        return value if value.is_complex() else value.to(torch.float32)
+    if isinstance(value, dict):
+        return {key: _in_float32(item) for key, item in value.items()}
+    return tuple(map(_in_float32, value)) if isinstance(value, tuple) else value
+
+
+def _same_marks(task: Task, seen: Observation, expected: Observation) -> bool:
+    """Whether both change the same arguments, and have the same gradients."""
+    a, b = seen.gradient_failure, expected.gradient_failure
+    if seen.changed != expected.changed or (a and (a.kind, a.error)) != (b and (b.kind, b.error)):
+        return False
+    if seen.gradients.keys() != expected.gradients.keys():
+        return False
+    return all(compare(seen.gradients[key], found, task) is None for key, found in expected.gradients.items())
