@@ -126,5 +126,6 @@ def _gradient_difference(task: Task, got: Observation, want: Observation) -> Dif
         if got.gradients.get(key) is None:
             return wording.difference(DifferenceKind.NO_GRADIENT, name)
         if found := compare(got.gradients[key], gradient, task):
-            return wording.difference(DifferenceKind.WRONG_GRADIENT, name, found.sentence)
+            named = wording.difference(DifferenceKind.WRONG_GRADIENT, name, found.sentence)
+            return replace(found, kind=named.kind, sentence=named.sentence)
     return None

@@ -14,7 +14,8 @@ from exercise_checks.tasks.task import Misconception, Task
 
 # What a learner returned can have any form, and a predicate may stumble over it: then it is not the form asked for.
 STUMBLES = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError)
-MOST_TO_MATCH = 50_000  # numbers of a value that predicates compute with, so that they are soon done
+Seen = Sequence[Observation]
+MOST_TO_MATCH = 200_000  # numbers of a value that predicates compute with, so that they are soon done
 
 
 @lru_cache(maxsize=256)
@@ -29,39 +30,23 @@ def shown(task: Task, answer: Callable, cases: tuple[Case, ...]) -> list[Observa
     return observe(task.use, answer, cases)
 
 
-def recognize(
-    task: Task, cases: tuple[Case, ...], seen: Sequence[Observation], right: Sequence[Observation] | None
-) -> Misconception | None:
-    """Return the misconception that shows all that was seen, or None.
+def recognize(task: Task, cases: tuple[Case, ...], seen: Seen, right: Seen | None) -> Misconception | None:
+    """Return the misconception that shows all that was `seen`, or None; `right` is what the oracle shows, or None.
 
     Failing that, one whose values are the same; then one whose values are the same but for their dtype, since two
     mistakes may meet.
-
-    Args:
-        task: has the misconceptions, in the order in which they are tried.
-        cases: from `cases_of`.
-        seen: of the learner's answer.
-        right: of the oracle; None if there are many right answers.
     """
     if len(seen) != len(cases):
         return None
     known = [(m, None if m.matches else shown(task, m.wrong, cases)) for m in task.misconceptions]
     for misconception, expected in known:
-        if misconception.matches:
-            if all(_matches(misconception, *pair) for pair in zip(seen, cases, strict=True)):
-                return misconception
-        elif _alike(task, seen, expected) and all(
-            _same_marks(task, *pair) for pair in zip(seen, expected, strict=True)
-        ):
+        if _matches(misconception, cases, seen) if misconception.matches else _same(task, seen, expected):
             return misconception
     for as_seen in (lambda value: value, _in_float32):
         for misconception, expected in known:
-            # A wrong answer whose values are right is known by its marks alone.
-            if (
-                expected
-                and _alike(task, seen, expected, as_seen)
-                and not (right and _alike(task, right, expected, as_seen))
-            ):
+            if not (expected and _alike(task, seen, expected, as_seen)):
+                continue
+            if not (right and _alike(task, right, expected, as_seen)):  # else it is known by its marks alone
                 return misconception
     return None
 
@@ -76,20 +61,25 @@ def size(value) -> int:
         return max(value.numel(), *value.shape, 1)
     if isinstance(value, dict):
         value = tuple(value.values())
-    return sum(map(size, value)) if isinstance(value, tuple) else 1
+    return sum(map(size, value)) if isinstance(value, (tuple, list)) else 1
 
 
-def _matches(misconception: Misconception, seen: Observation, case: Case) -> bool:
-    if seen.failure or size(seen.value) > MOST_TO_MATCH:
+def _matches(misconception: Misconception, cases: tuple[Case, ...], seen: Seen) -> bool:
+    if any(s.failure or size(s.value) > MOST_TO_MATCH for s in seen):
         return False
     try:
         with warnings.catch_warnings(action="ignore"):
-            return bool(misconception.matches(seen.value, *case.args, **case.kwargs))
+            pairs = zip(seen, cases, strict=True)
+            return all(misconception.matches(s.value, *case.args, **case.kwargs) for s, case in pairs)
     except STUMBLES:
         return False
 
 
-def _alike(task: Task, seen, expected, as_seen: Callable = lambda value: value) -> bool:
+def _same(task: Task, seen: Seen, expected: Seen) -> bool:
+    return _alike(task, seen, expected) and all(_same_marks(task, *pair) for pair in zip(seen, expected, strict=True))
+
+
+def _alike(task: Task, seen: Seen, expected: Seen, as_seen: Callable = lambda value: value) -> bool:
     """Whether both have the same values, and fail on the same cases with the same kind of exception."""
     pairs = list(zip(seen, expected, strict=True))
     if all(s.failure for s in seen):  # with nothing else to go by, the exception's words count, too

@@ -16,13 +16,13 @@ SENTENCES = {
     DifferenceKind.FAILED: lambda failure: failed(failure),
     DifferenceKind.RETURNED_NONE: lambda: "your function returned None. Is the line with `return` missing?",
     DifferenceKind.REFUSED: lambda got: (
-        f"What you returned, {describe(got)}, does not have the form that the task asks for."
+        f"What you returned, {_describe(got)}, does not have the form that the task asks for."
     ),
-    DifferenceKind.TYPE: lambda got, want: f"expected {type_of(want)}, got {describe(got)}.{_cure(got, want)}",
-    DifferenceKind.LENGTH: lambda got, want: f"{short(got)[:100]} has {_values(got)}, must have {len(want)}.",
+    DifferenceKind.TYPE: lambda got, want: f"expected {_type_of(want)}, got {_describe(got)}.{_cure(got, want)}",
+    DifferenceKind.LENGTH: lambda got, want: f"{_short(got)[:100]} has {_values(got)}, must have {len(want)}.",
     DifferenceKind.MISSING: lambda key: f"{key!r} is missing.",
     DifferenceKind.EXTRA: lambda key: f"{key!r} is not asked for.",
-    DifferenceKind.SHAPE: lambda got, want: f"the shape is {shape(got)}, must be {shape(want)}.",
+    DifferenceKind.SHAPE: lambda got, want: f"the shape is {_shape(got)}, must be {_shape(want)}.",
     DifferenceKind.DTYPE: lambda got, want: f"the dtype is {_dtype(got)}, must be {_dtype(want)}.",
     DifferenceKind.CHANGED_ARGUMENT: lambda names: f"{RIGHT} {names} was changed. Work on a copy: `.clone()`.",
     DifferenceKind.FAILS_WITH_GRADIENT: lambda failure: f"{RIGHT} with inputs that require gradients {failed(failure)}",
@@ -58,13 +58,13 @@ def failed(failure: Failure) -> str:
 
 def unlike(got, want, task: Task) -> str:
     """Say both; a prediction is to be thought about again, not copied from the message."""
-    return f"{short(got)} is not right." if task.kind == "predict" else f"expected {short(want)}, got {short(got)}."
+    return f"{_short(got)} is not right." if task.kind == "predict" else f"expected {_short(want)}, got {_short(got)}."
 
 
 def wrong_values(got: Tensor, want: Tensor, count: int, index: tuple[int, ...]) -> str:
     """Say how many values of a tensor are wrong, and what is at the first such place."""
     place = f" The first is at [{', '.join(map(str, index))}]:" if index else ""
-    expected, found = short(want[index].item()), short(got[index].item())
+    expected, found = _short(want[index].item()), _short(got[index].item())
     if expected == found:  # they differ in later digits
         expected, found = want[index].item(), got[index].item()
     are = "is" if count == 1 else "are"
@@ -89,42 +89,34 @@ def printed(text: str) -> str:
     return "\n".join([f"{PRINTED} {lines[0]}", *lines[1:MOST_LINES], *more]) if lines else ""
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Values and cases
-# ---------------------------------------------------------------------------------------------------------
-
-
-def shape(T: Tensor) -> str:
-    """Return "2×3", or "()" for a single number."""
+def _shape(T: Tensor) -> str:
     return "×".join(map(str, T.shape)) or "()"
 
 
-def describe(value) -> str:
-    """Return what a plain value is: "a tensor of shape 2×3"."""
+def _describe(value) -> str:
     if isinstance(value, Tensor):
-        return f"a tensor of shape {shape(value)}"
+        return f"a tensor of shape {_shape(value)}"
     if isinstance(value, tuple):
         return f"a tuple or list of {_values(value)}"
     if isinstance(value, dict):
         return f"a dict with {', '.join(map(repr, value)) or 'nothing in it'}"
     if isinstance(value, Opaque):
         return f"an object of type {value.type_name}"
-    return "None" if value is None else f"{short(value)} ({type(value).__name__})"
+    return "None" if value is None else f"{_short(value)} ({type(value).__name__})"
 
 
-def type_of(value) -> str:
-    """Return what kind of plain value it is, without saying the value."""
+def _type_of(value) -> str:
+    """What kind of plain value it is, without the value."""
     names = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
-    return names.get(type(value)) or describe(value)
+    return names.get(type(value)) or _describe(value)
 
 
-def short(value) -> str:
-    """Return a value as it stands in a sentence."""
+def _short(value) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, tuple):
-        return f"({', '.join(map(short, value))}{',' * (len(value) == 1)})"
-    return repr(value)[:100] if not isinstance(value, (Tensor, dict, Opaque)) else describe(value)
+        return f"({', '.join(map(_short, value))}{',' * (len(value) == 1)})"
+    return repr(value)[:100] if not isinstance(value, (Tensor, dict, Opaque)) else _describe(value)
 
 
 def _values(items: tuple) -> str:
@@ -155,4 +147,4 @@ def _argument(name: str, value) -> str:
         return f"{name} = {value!r}"
     unusual = [] if value.dtype == torch.float32 else [str(value.dtype).removeprefix("torch.")]
     unusual += [] if value.is_contiguous() else ["not contiguous"]
-    return f"{name} is {shape(value)}{' ' + ' '.join(unusual) if unusual else ''}"
+    return f"{name} is {_shape(value)}{' ' + ' '.join(unusual) if unusual else ''}"
