@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from exercise_checks import tasks
 
@@ -117,8 +118,7 @@ def _entry(passed: str = "", tries: int = 0, **of_another_version) -> Entry:
     return Entry(passed, tries)
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One sheet's progress: checks passed, checks in all, minutes of work left."""
 
     sheet: str
@@ -153,8 +153,7 @@ def report() -> str:
     >>> report().splitlines()[0].startswith("01_corr2d")
     True
     """
-    rows = [f"{line.sheet:<22}{line.passed:>3} of {line.total}   {_left(line.minutes)}" for line in lines()]
-    return "\n".join([*rows, _summary("exercises/{0}.ipynb")])
+    return _written("{0.sheet:<22}{0.passed:>3} of {0.total}   {1}", "exercises/{}.ipynb")
 
 
 def table() -> str:
@@ -163,21 +162,18 @@ def table() -> str:
     >>> table().splitlines()[0]
     '| sheet | checks passed | time |'
     """
-    rows = ["| sheet | checks passed | time |", "|---|---|---|"]
-    for line in lines():
-        link = f"[{line.sheet}](../exercises/{line.sheet}.ipynb)"
-        rows.append(f"| {link} | {line.passed} of {line.total} | {_left(line.minutes)} |")
-    return "\n".join([*rows, "", _summary("[{0}](../exercises/{0}.ipynb)")])
+    row = "| [{0.sheet}](../exercises/{0.sheet}.ipynb) | {0.passed} of {0.total} | {1} |"
+    head = "| sheet | checks passed | time |\n|---|---|---|\n"
+    return head + _written(row, "[{0}](../exercises/{0}.ipynb)", space="\n")
 
 
-def _summary(place: str) -> str:
-    coming = next_task()
+def _written(row: str, place: str, space: str = "") -> str:
+    found, coming, (_, trouble) = lines(), next_task(), _look()
+    rows = [row.format(line, f"{line.minutes} minutes left" if line.minutes else "done") for line in found]
     if coming is None:
-        return "All tasks are done."
-    left, (_, trouble) = sum(line.minutes for line in lines()), _look()
-    where = place.format(tasks.sheet_of(coming))
-    return f"Next: {coming.title}, in {where}. {left} minutes left in all. {trouble}".strip()
-
-
-def _left(minutes: int) -> str:
-    return f"{minutes} minutes left" if minutes else "done"
+        end = "All tasks are done."
+    else:
+        minutes = sum(line.minutes for line in found)
+        where = place.format(tasks.sheet_of(coming))
+        end = f"Next: {coming.title}, in {where}. {minutes} minutes left in all. {trouble}".strip()
+    return "\n".join([*rows, space + end])

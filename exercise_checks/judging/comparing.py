@@ -17,12 +17,7 @@ FINE, NUMBERS = (1e-10, 1e-12), (1e-6, 1e-9)
 
 
 def compare(got, want, task: Task) -> Difference | None:
-    """Return the first difference between two plain values, or None.
-
-    Args:
-        got: the learner's value.
-        want: what is right.
-        task: gives the tolerances.
+    """Return the first difference between the learner's plain value and what is right, or None.
 
     >>> from exercise_checks import tasks
     >>> compare(torch.ones(2), torch.ones(2, 1), tasks.find("corr2d")).sentence

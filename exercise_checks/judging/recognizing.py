@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from exercise_checks.judging.comparing import compare
-from exercise_checks.running.observing import Case, Observation, observe
+from exercise_checks.running.observing import Case, Failure, Observation, observe
 from exercise_checks.tasks.task import Misconception, Task
 
 # What a learner returned can have any form, and a predicate may stumble over it: then it is not the form asked for.
@@ -88,13 +88,16 @@ def _alike(task: Task, seen: Seen, expected: Seen, as_seen: Callable = lambda va
 
 
 def _alike_once(task: Task, seen: Observation, expected: Observation, as_seen: Callable) -> bool:
-    a, b = seen.failure, expected.failure
-    if a or b:
-        return bool(a and b and (a.kind, a.error) == (b.kind, b.error))
+    if seen.failure or expected.failure:
+        return _error(seen.failure) == _error(expected.failure)
     value = seen.value
     if isinstance(expected.value, dict) and isinstance(value, dict):  # a mistake may say less than the answer
         value = {key: item for key, item in value.items() if key in expected.value}
     return compare(as_seen(value), as_seen(expected.value), task) is None
+
+
+def _error(failure: Failure | None) -> tuple | None:
+    return failure and (failure.kind, failure.error)
 
 
 def _in_float32(value):
@@ -108,9 +111,8 @@ def _in_float32(value):
 
 def _same_marks(task: Task, seen: Observation, expected: Observation) -> bool:
     """Whether both change the same arguments, and have the same gradients."""
-    a, b = seen.gradient_failure, expected.gradient_failure
-    if seen.changed != expected.changed or (a and (a.kind, a.error)) != (b and (b.kind, b.error)):
+    if seen.changed != expected.changed or seen.gradients.keys() != expected.gradients.keys():
         return False
-    if seen.gradients.keys() != expected.gradients.keys():
+    if _error(seen.gradient_failure) != _error(expected.gradient_failure):
         return False
     return all(compare(seen.gradients[key], found, task) is None for key, found in expected.gradients.items())
