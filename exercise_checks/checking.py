@@ -65,12 +65,14 @@ def check(task_id: str, obj) -> None:
 
 
 def _check(task_id: str, obj) -> None:
+    from IPython.display import display  # outside of a notebook, it prints
+
     verdict = judge(task_id, obj, observe=child.observe)
     trouble = ""
     if type(task_id) is str and task_id in {task.id for task in tasks.every()}:
         _last_verdicts[task_id] = verdict
         trouble = progress.record(task_id, verdict.passed) if verdict.written else ""
-    _show(Report(verdict, trouble))
+    display(Report(verdict, trouble))
 
 
 def _say(sentence: str) -> None:
@@ -165,13 +167,3 @@ def picture(verdict: Verdict) -> Picture | None:
     if want.dtype != torch.bool:
         grids["yours minus target"] = got - want
     return plotting.matrices(grids, alt="Target beside yours")
-
-
-def _show(report: Report) -> None:
-    from IPython import get_ipython
-    from IPython.display import display
-
-    if get_ipython() is None:
-        print(report)
-    else:
-        display(report)
