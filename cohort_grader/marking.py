@@ -4,6 +4,7 @@ Points come from secret cases alone. Words come from the cases that `check` uses
 saw a secret case, runs what failed on those, so that nothing a learner's code says there can carry a secret out.
 """
 
+import faulthandler
 import hashlib
 import re
 from collections.abc import Sequence
@@ -11,20 +12,21 @@ from dataclasses import dataclass
 
 import torch
 
-from cohort_grader.forbidden import forbidden_in
 from cohort_grader.marks import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
-from cohort_grader.sandbox.pool import CellOutcome, Worker, Workshop
+from cohort_grader.sandbox.pool import CellOutcome, Worker
+from cohort_grader.sandbox.pool import Workshop as WorkerPool
 from cohort_grader.submissions import Submission
 from exercise_checks import tasks
-from exercise_checks.judging import Verdict, cases_of, diagnose
+from exercise_checks.judging import DifferenceKind, Verdict, cases_of, diagnose
+from exercise_checks.judging.recognizing import size
 from exercise_checks.running.observing import Case, Failure, FailureKind, Observation
-from exercise_checks.running.time_limit import TimeUp, call_within
 from exercise_checks.tasks.task import PUBLIC_SEED, Task
 
 LONGEST_MESSAGE, LONGEST_CELL, MOST_CELLS, MOST_FLAGS = 3000, 500, 10, 20
 MOST_DRAWN = 64  # numbers of a table in the feedback
 # An answer that may have any form is computed with, where others are only compared: it must be small, and soon be done.
-MOST_TO_ACCEPT, JUDGING = 50_000, 60.0
+MOST_TO_ACCEPT = 50_000  # numbers
+JUDGING = 300.0  # seconds; nothing that can come back takes the judge that long
 NOT_SEARCHED = "The source could not be searched for forbidden calls: this took too long, or too much memory."
 # Names of exceptions that may be repeated from a secret case: a name of the learner's own could carry its numbers.
 KNOWN_ERRORS = (
@@ -33,16 +35,20 @@ KNOWN_ERRORS = (
     *("UnboundLocalError", "ValueError", "ZeroDivisionError"),
 )
 FIXED_ENDINGS = ("it was stopped: ", "it was ended by SIGSEGV ", "it was ended by SIGKILL ")
-# How the judge's sentences begin or read, and what of them may be said of a secret case.
-WITHOUT_NUMBERS = (
-    ("the shape is", "the shape is wrong"),
-    ("the dtype is", "the dtype is wrong"),
-    ("was changed. Work on a copy", "the values are right, but an argument was changed; work on a copy"),
-    ("no gradient flows back", "the values are right, but no gradient flows back to an argument"),
-    ("the gradient for", "the values are right, but a gradient is wrong"),
-    ("with inputs that require gradients", "the values are right, but it fails with inputs that require gradients"),
-    ("returned None", "it returned None; a line with `return` may be missing"),
-)
+# What may be said of a secret case.
+TOLD = {
+    FailureKind.UNUSABLE: "it cannot be used as the task asks",
+    FailureKind.INTERRUPTED: "it was interrupted",
+    DifferenceKind.RETURNED_NONE: "it returned None; a line with `return` may be missing",
+    DifferenceKind.SHAPE: "the shape is wrong",
+    DifferenceKind.DTYPE: "the dtype is wrong",
+    DifferenceKind.CHANGED_ARGUMENT: "the values are right, but an argument was changed; work on a copy",
+    DifferenceKind.FAILS_WITH_GRADIENT: "the values are right, but it fails with inputs that require gradients",
+    DifferenceKind.NO_GRADIENT: "the values are right, but no gradient flows back to an argument",
+    DifferenceKind.NO_PARAMETER_GRADIENT: "the output is right, but no gradient reaches a parameter",
+    DifferenceKind.WRONG_GRADIENT: "the values are right, but a gradient is wrong",
+}
+OTHERWISE = "the answer is wrong"
 
 
 def ungraded(learner: str, sheet: str, problem: str) -> Mark:
@@ -60,28 +66,26 @@ def secret_seed(seed: int, task_id: str) -> int:
     return 1 + int.from_bytes(hashlib.sha256(f"{seed}/{task_id}".encode()).digest()[:6], "big")
 
 
-def mark(workshop: Workshop, submission: Submission, sheet: str, seed: int) -> Mark:
+def mark(pool: WorkerPool, submission: Submission, sheet: str, seed: int) -> Mark:
     """Return what `submission` earns on `sheet`.
 
     Args:
-        workshop: runs the submission; what comes from it is believed in nothing but values.
+        pool: runs the submission; what comes from it is believed in nothing but values.
         seed: of the whole batch; all learners get the same cases.
     """
     if submission.problem:
         return ungraded(submission.learner, sheet, submission.problem)
     of_sheet = tasks.of_sheet(sheet)
-    with workshop.open(submission.cells, submission.learner) as worker:
-        uses = worker.search({task.id: forbidden_in(sheet, task.id, task.kind) for task in of_sheet})
+    with pool.open(submission.cells, submission.learner) as worker:
+        uses = worker.search({task.id: task.forbids for task in of_sheet})
         cells = _cell_sentences(worker.run())
         results = [_try(worker, task, secret_seed(seed, task.id)) for task in of_sheet]
-    spoken = _speak(workshop, submission, [r for r in results if r.needs_words])
+    spoken = _speak(pool, submission, [r for r in results if r.needs_words])
     marks = tuple(_task_mark(result, spoken.get(result.task.id), submission.cells) for result in results)
     flags = [f"{r.task.id}: the process ended: {r.ended}" for r in results if r.ended]
     flags += [f"{r.task.id}: {r.trouble}" for r in results if r.trouble]
     flags += [NOT_SEARCHED] if uses is None else [f"{name}: uses {', '.join(found)}" for name, found in uses.items()]
-    return Mark(
-        submission.learner, marks, "", cells, tuple(flags[:MOST_FLAGS]), workshop.level, tuple(workshop.missing)
-    )
+    return Mark(submission.learner, marks, "", cells, tuple(flags[:MOST_FLAGS]), pool.level, tuple(pool.missing))
 
 
 @dataclass(frozen=True)
@@ -109,23 +113,21 @@ def _try(worker: Worker, task: Task, seed: int) -> _Result:
     seen = worker.observe(task.id, task.use, cases, task.seconds)
     ended = worker.ended or ""
     try:
-        if task.accept and max((_size(observation.value) for observation in seen), default=0) > MOST_TO_ACCEPT:
+        if task.accept and max((size(observation.value) for observation in seen), default=0) > MOST_TO_ACCEPT:
             raise OverflowError
-        return _Result(task, cases, seen, call_within(JUDGING, diagnose, task, cases, seen), ended, "")
-    # What came may have been made to break the comparison, or to keep it busy. That costs this task, and nothing else.
-    except (Exception, TimeUp) as error:
-        return _Result(
-            task, cases, seen, Verdict(False, ""), ended, f"comparing the answer raised {type(error).__name__}"
-        )
+        return _Result(task, cases, seen, _judge(task, cases, seen), ended, "")
+    except Exception as error:  # what came may have been made to break the comparison: that costs this task alone
+        trouble = f"comparing the answer raised {type(error).__name__}"
+        return _Result(task, cases, seen, Verdict(False, ""), ended, trouble)
 
 
-def _size(value: object) -> int:
-    """How many numbers a value holds. A side of an empty tensor counts, too: loops may run along it."""
-    if isinstance(value, torch.Tensor):
-        return max(value.numel(), *value.shape, 1)
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    return sum(map(_size, value)) if isinstance(value, (tuple, list)) else 1
+def _judge(task: Task, cases: tuple[Case, ...], seen: Sequence[Observation]) -> Verdict:
+    """Diagnose; should that hang all the same, this process ends, and the batch goes on without this submission."""
+    faulthandler.dump_traceback_later(JUDGING, exit=True, file=2)
+    try:
+        return diagnose(task, cases, seen)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -133,11 +135,11 @@ def _size(value: object) -> int:
 # ---------------------------------------------------------------------------------------------------------
 
 
-def _speak(workshop: Workshop, submission: Submission, failed: Sequence[_Result]) -> dict[str, Verdict]:
+def _speak(pool: WorkerPool, submission: Submission, failed: Sequence[_Result]) -> dict[str, Verdict]:
     """The verdicts of `check` on failed tasks, by a worker that knows no secret case; only those that did not pass."""
     if not failed:
         return {}
-    with workshop.open(submission.cells, submission.learner) as worker:
+    with pool.open(submission.cells, submission.learner) as worker:
         worker.run()
         results = [_try(worker, result.task, PUBLIC_SEED) for result in failed]
     return {r.task.id: r.verdict for r in results if not (r.verdict.passed or r.ended or r.out_of_time or r.trouble)}
@@ -182,14 +184,13 @@ def _ending(ended: str) -> str:
 
 
 def _fault(result: _Result, case: Case, cells: Sequence[str]) -> str:
-    failure = result.seen[[c is case for c in result.cases].index(True)].failure
-    if failure:
-        return _failed(failure, cells)
-    sentence = result.verdict.difference.sentence
-    return next((words for mark, words in WITHOUT_NUMBERS if mark in sentence), "the answer is wrong")
+    failure = result.seen[result.cases.index(case)].failure
+    if failure and failure.kind is FailureKind.RAISED:
+        return _raised(failure, cells)
+    return TOLD.get(failure.kind if failure else result.verdict.difference.kind, OTHERWISE)
 
 
-def _failed(failure: Failure, cells: Sequence[str]) -> str:
+def _raised(failure: Failure, cells: Sequence[str]) -> str:
     """An exception on a secret case: its name and line, and only if these cannot be made of the case's numbers."""
     found = re.fullmatch(r"line \d{1,5}: `(.*)`", failure.line)
     lines = {line.strip() for cell in cells for line in cell.splitlines()}

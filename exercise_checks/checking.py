@@ -5,26 +5,35 @@ Sheets import three names from here: `check`, `hint` and `failing_case`.
 
 import builtins
 import contextlib
-import html
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import jinja2
 import torch
+from markupsafe import Markup
 from torch import Tensor
 
-from cohort_grader.page import with_code
 from course_utils import plotting
 from course_utils.plotting import Picture
 from exercise_checks import progress, tasks
-from exercise_checks.judging import PRINTED, Verdict, judge
-from exercise_checks.running import child as apart
+from exercise_checks.judging import Verdict, judge
+from exercise_checks.judging.wording import PRINTED
+from exercise_checks.markup import with_code
+from exercise_checks.running import child
 from exercise_checks.running.observing import type_name
 
 __all__ = ["Verdict", "check", "failing_case", "hint", "judge"]
 
 SOLUTIONS = Path(__file__).resolve().parent.parent / "solutions"
 MOST_DRAWN = 64  # numbers of a picture in a report
+CARD = jinja2.Environment(autoescape=True).from_string(
+    '<div style="border-left: 5px solid {{ color }}; padding: 0 0.8em">'
+    "{% for line in lines %}<p>{{ with_code(line) }}</p>{% endfor %}"
+    "{% if printed %}<p>{{ heading }}</p><pre>{{ printed }}</pre>{% endif %}"
+    "{% if trouble %}<p>{{ with_code(trouble) }}</p>{% endif %}"
+    "{{ image }}</div>"
+)
 
 # Python's own functions and types, should a notebook have put others in their place.
 OWN = {name: value for name, value in vars(builtins).items() if type(value) in (type, type(len))}
@@ -56,12 +65,14 @@ def check(task_id: str, obj) -> None:
 
 
 def _check(task_id: str, obj) -> None:
-    verdict = judge(task_id, obj, observe=apart.observe)
+    from IPython.display import display  # outside of a notebook, it prints
+
+    verdict = judge(task_id, obj, observe=child.observe)
     trouble = ""
     if type(task_id) is str and task_id in {task.id for task in tasks.every()}:
         _last_verdicts[task_id] = verdict
         trouble = progress.record(task_id, verdict.passed) if verdict.written else ""
-    _show(Report(verdict, trouble))
+    display(Report(verdict, trouble))
 
 
 def _say(sentence: str) -> None:
@@ -121,19 +132,24 @@ class Report:
     trouble: str = ""
 
     def __repr__(self) -> str:
-        verdict = self.verdict
-        lead = "Not yet. " if verdict.written and not verdict.passed else ""
-        return "\n".join(line for line in (lead + verdict.message, self.trouble) if line)
+        return f"{self._lead}{self.verdict.message}" + (f"\n{self.trouble}" if self.trouble else "")
+
+    @property
+    def _lead(self) -> str:
+        return "Not yet. " if self.verdict.written and not self.verdict.passed else ""
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        colour = "#009E73" if self.verdict.passed else "#D55E00" if self.verdict.written else "#767676"
-        said, _, printed = repr(self).partition(f"\n{PRINTED} ")
-        paragraphs = "".join(f"<p>{with_code(line)}</p>" for line in said.splitlines())
-        if printed:  # its lines belong together
-            paragraphs += f"<p>{PRINTED}</p><pre>{html.escape(printed)}</pre>"
+        said, _, printed = self.verdict.message.partition(f"\n{PRINTED} ")  # what was printed keeps its lines
         drawing = picture(self.verdict)
-        image = drawing.html if drawing else ""
-        page = f'<div style="border-left: 5px solid {colour}; padding: 0 0.8em">{paragraphs}{image}</div>'
+        page = CARD.render(
+            color="#009E73" if self.verdict.passed else "#D55E00" if self.verdict.written else "#767676",
+            lines=(self._lead + said).splitlines(),
+            heading=PRINTED,
+            printed=printed,
+            trouble=self.trouble,
+            image=Markup(drawing.html) if drawing else "",
+            with_code=with_code,
+        )
         return {"text/plain": repr(self), "text/html": page}, {}
 
 
@@ -151,13 +167,3 @@ def picture(verdict: Verdict) -> Picture | None:
     if want.dtype != torch.bool:
         grids["yours minus target"] = got - want
     return plotting.matrices(grids, alt="Target beside yours")
-
-
-def _show(report: Report) -> None:
-    from IPython import get_ipython
-    from IPython.display import display
-
-    if get_ipython() is None:
-        print(report)
-    else:
-        display(report)

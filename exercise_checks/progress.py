@@ -1,23 +1,24 @@
-"""What a learner has done so far: one small file in the course's folder, written by `check`.
+"""What a learner has done so far: one small database in the course's folder, written by `check`.
 
 It is kept on this computer only, and can be deleted at any time.
 """
 
-import contextlib
 import errno
 import json
 import os
-import time
-from dataclasses import asdict, dataclass
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import NamedTuple
 
 from exercise_checks import tasks
 
 VARIABLE = "COURSE_PROGRESS"
 """Environment variable with another path for the file; empty: keep nothing."""
+PATIENCE = 3.0  # seconds to wait for another notebook that is writing
+TABLE = "CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, passed TEXT NOT NULL, tries INTEGER NOT NULL)"
 
 
 @dataclass
@@ -31,13 +32,15 @@ class Entry:
 def file() -> Path | None:
     """Return where progress is kept, or None where nothing is to be kept."""
     chosen = os.environ.get(VARIABLE)
-    if chosen is not None:
-        return Path(chosen) if chosen else None
-    return Path(__file__).resolve().parent.parent / "progress.json"
+    if chosen is None:
+        return Path(__file__).resolve().parent.parent / "progress.sqlite3"
+    if chosen.endswith(".json"):  # chosen when progress was a JSON file
+        return Path(chosen).with_suffix(".sqlite3")
+    return Path(chosen) if chosen else None
 
 
 def load() -> dict[str, Entry]:
-    """Return the entries by task id. What cannot be read in the file counts as not there.
+    """Return the entries by task id. A file that cannot be read counts as not there.
 
     >>> isinstance(load(), dict)
     True
@@ -45,33 +48,26 @@ def load() -> dict[str, Entry]:
     return _look()[0]
 
 
-def _look() -> tuple[dict[str, Entry], str]:
-    """Return the entries, and a sentence if there is a file that cannot be read."""
-    path = file()
-    try:
-        return (_read(path) if path else {}), ""
-    except (OSError, ValueError) as error:
-        return {}, f"The file {path.name} with your progress cannot be read ({error})."
-
-
 def record(task_id: str, passed: bool) -> str:
     """Note one try. Return "" or one sentence that says what could not be kept; never raise for that.
 
-    Two notebooks may do this at once. The file is replaced whole or stays as it was; a file that is no progress file
-    (edited by hand, cut off) is kept beside it under another name.
+    Two notebooks may do this at once. What cannot be written changes nothing in the file.
     """
     path = file()
     if path is None or _reads_a_solution():
         return ""
     try:
-        with FileLock(f"{path}.lock", timeout=3):
-            entries, trouble = _read_or_set_aside(path)
+        with closing(_connect(path, "rwc")) as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")  # nobody else writes from here to the end
+            entries, trouble = _read(connection, path)
             entry = entries.setdefault(task_id, Entry())
             if not entry.passed:
                 entry.tries += 1
                 entry.passed = date.today().isoformat() if passed else ""
-            _replace(path, json.dumps({"tasks": {k: asdict(e) for k, e in entries.items()}}, indent=1))
-    except (OSError, Timeout) as error:
+            rows = [(key, entry.passed, entry.tries) for key, entry in entries.items()]
+            connection.execute(TABLE)
+            connection.executemany("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?)", rows)
+    except (sqlite3.Error, OSError) as error:
         return f"Your progress could not be noted in {path.name} ({error}). The verdict above stands all the same."
     return trouble
 
@@ -81,34 +77,39 @@ def _reads_a_solution() -> bool:
     return Path(os.environ.get("JPY_SESSION_NAME", "")).parent.name == "solutions"
 
 
-def _read_or_set_aside(path: Path) -> tuple[dict[str, Entry], str]:
-    """Return the entries, and a sentence if the file had to be moved out of the way."""
+def _look() -> tuple[dict[str, Entry], str]:
+    """Return the entries, and a sentence if there is a file that cannot be read."""
+    path = file()
     try:
-        return _read(path), ""
-    except ValueError as error:
-        names = (path.with_name(f"{path.stem}-unreadable{n}{path.suffix}") for n in ["", *range(2, 100)])
-        aside = next((name for name in names if not name.exists()), None)
-        if aside is None:
-            raise OSError(f"{error}; and 99 files like it lie beside it") from error
-        os.replace(path, aside)
-        return {}, f"{path.name} could not be read ({error}): it is now {aside.name}, and a new one was begun."
+        if path is None or not path.exists():
+            return _read_json(path) if path else ({}, "")
+        with closing(_connect(path, "rw")) as connection:
+            return _read(connection, path)
+    except (sqlite3.Error, OSError) as error:
+        return {}, f"The file {path.name} with your progress cannot be read ({error})."
 
 
-def _read(path: Path) -> dict[str, Entry]:
-    """Return the entries in a file; none where there is no file.
-
-    Raises:
-        OSError: the file cannot be opened, or is no ordinary file, such as a folder or a device.
-        ValueError: it is no progress file.
-    """
-    if not path.exists():
-        return {}
-    if not path.is_file():
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", PATIENCE, isolation_level=None, uri=True)
+
+
+def _read(connection: sqlite3.Connection, path: Path) -> tuple[dict[str, Entry], str]:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tasks'").fetchone():
+        return _read_json(path)
+    return {key: Entry(*rest) for key, *rest in connection.execute("SELECT id, passed, tries FROM tasks")}, ""
+
+
+def _read_json(path: Path) -> tuple[dict[str, Entry], str]:
+    """What an earlier version of the course has noted beside `path`; it is taken over once, and stays as it is."""
+    old = path.with_suffix(".json")
     try:
-        return {key: _entry(**found) for key, found in json.loads(path.read_bytes())["tasks"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError("it is not as `check` writes it") from error
+        return {key: _entry(**found) for key, found in json.loads(old.read_bytes())["tasks"].items()}, ""
+    except FileNotFoundError:
+        return {}, ""
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}, f"What is noted in {old.name} cannot be read: it is not as `check` wrote it."
 
 
 def _entry(passed: str = "", tries: int = 0, **of_another_version) -> Entry:
@@ -117,30 +118,7 @@ def _entry(passed: str = "", tries: int = 0, **of_another_version) -> Entry:
     return Entry(passed, tries)
 
 
-def _replace(path: Path, text: str) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        _rename(unfinished, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise
-
-
-def _rename(unfinished: Path, path: Path) -> None:
-    """Windows refuses while somebody, perhaps a virus scanner, has the old file open. That passes in a moment."""
-    for pause in (0.02, 0.05, 0.1, 0.2):
-        try:
-            os.replace(unfinished, path)
-            return
-        except PermissionError:
-            time.sleep(pause)
-    os.replace(unfinished, path)
-
-
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One sheet's progress: checks passed, checks in all, minutes of work left."""
 
     sheet: str
@@ -151,20 +129,22 @@ class Line:
 
 def lines() -> list[Line]:
     """Return one line per sheet, in the course's order."""
-    entries = load()
-    return [_line(sheet, [(task, task.id in entries and bool(entries[task.id].passed)) for task in
-                          tasks.of_sheet(sheet)]) for sheet in tasks.SHEETS]  # fmt: skip
-
-
-def _line(sheet, done) -> Line:
-    left = sum(task.minutes for task, passed in done if not passed)
-    return Line(sheet, sum(passed for _, passed in done), len(done), left)
+    passed, found = _passed(), []
+    for sheet in tasks.SHEETS:
+        of_sheet = tasks.of_sheet(sheet)
+        left = [task.minutes for task in of_sheet if task.id not in passed]
+        found.append(Line(sheet, len(of_sheet) - len(left), len(of_sheet), sum(left)))
+    return found
 
 
 def next_task() -> tasks.Task | None:
     """Return the first task, in the course's order, that is not passed yet; None when all are."""
-    entries = load()
-    return next((task for task in tasks.every() if not (task.id in entries and entries[task.id].passed)), None)
+    passed = _passed()
+    return next((task for task in tasks.every() if task.id not in passed), None)
+
+
+def _passed() -> set[str]:
+    return {key for key, entry in load().items() if entry.passed}
 
 
 def report() -> str:
@@ -173,10 +153,7 @@ def report() -> str:
     >>> report().splitlines()[0].startswith("01_corr2d")
     True
     """
-    rows = [f"{line.sheet:<22}{line.passed:>3} of {line.total}   {_left(line.minutes)}" for line in lines()]
-    coming = next_task()
-    place = f", in exercises/{tasks.sheet_of(coming)}.ipynb" if coming else ""
-    return "\n".join([*rows, _summary(coming, place)])
+    return _written("{0.sheet:<22}{0.passed:>3} of {0.total}   {1}", "exercises/{}.ipynb")
 
 
 def table() -> str:
@@ -185,22 +162,18 @@ def table() -> str:
     >>> table().splitlines()[0]
     '| sheet | checks passed | time |'
     """
-    rows = ["| sheet | checks passed | time |", "|---|---|---|"]
-    for line in lines():
-        link = f"[{line.sheet}](../exercises/{line.sheet}.ipynb)"
-        rows.append(f"| {link} | {line.passed} of {line.total} | {_left(line.minutes)} |")
-    coming = next_task()
-    place = f", in [{tasks.sheet_of(coming)}](../exercises/{tasks.sheet_of(coming)}.ipynb)" if coming else ""
-    return "\n".join([*rows, "", _summary(coming, place)])
+    row = "| [{0.sheet}](../exercises/{0.sheet}.ipynb) | {0.passed} of {0.total} | {1} |"
+    head = "| sheet | checks passed | time |\n|---|---|---|\n"
+    return head + _written(row, "[{0}](../exercises/{0}.ipynb)", space="\n")
 
 
-def _summary(coming: tasks.Task | None, place: str) -> str:
-    _, trouble = _look()
+def _written(row: str, place: str, space: str = "") -> str:
+    found, coming, (_, trouble) = lines(), next_task(), _look()
+    rows = [row.format(line, f"{line.minutes} minutes left" if line.minutes else "done") for line in found]
     if coming is None:
-        return "All tasks are done."
-    left = sum(line.minutes for line in lines())
-    return f"Next: {coming.title}{place}. {left} minutes left in all. {trouble}".strip()
-
-
-def _left(minutes: int) -> str:
-    return f"{minutes} minutes left" if minutes else "done"
+        end = "All tasks are done."
+    else:
+        minutes = sum(line.minutes for line in found)
+        where = place.format(tasks.sheet_of(coming))
+        end = f"Next: {coming.title}, in {where}. {minutes} minutes left in all. {trouble}".strip()
+    return "\n".join([*rows, space + end])

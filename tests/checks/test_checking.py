@@ -5,6 +5,7 @@ import sys
 import time
 import types
 import warnings
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -14,7 +15,8 @@ from torch import nn
 
 from exercise_checks import checking, judging, progress, tasks
 from exercise_checks.checking import check, failing_case, hint, judge
-from exercise_checks.judging import cases_of, compare, diagnose
+from exercise_checks.judging import DifferenceKind, cases_of, compare, diagnose
+from exercise_checks.running import child
 from exercise_checks.running.observing import Case, observe
 
 
@@ -26,7 +28,7 @@ def right(X, K):
 def fresh_memory(monkeypatch, tmp_path):
     monkeypatch.setattr(checking, "_hints_given", {})
     monkeypatch.setattr(checking, "_last_verdicts", {})
-    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.json"))
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.sqlite3"))
 
 
 def learner(source, name="corr2d"):
@@ -72,6 +74,22 @@ def test_the_first_thing_that_is_wrong_is_said(source, words):
     verdict = judge("corr2d", learner(source))
     assert not verdict.passed
     assert words in verdict.message
+
+
+def test_what_kind_of_difference_it_is_needs_no_reading():
+    kinds = [verdict.difference and verdict.difference.kind.name for verdict in judged(ORDER)]
+    assert kinds == [
+        None, "FAILED", "RETURNED_NONE", "TYPE", "SHAPE", "DTYPE", "VALUE", "CHANGED_ARGUMENT", "NO_GRADIENT",
+        "NO_GRADIENT", "NO_GRADIENT", "FAILS_WITH_GRADIENT",
+    ]  # fmt: skip
+    task = tasks.find("corr2d")
+    pairs = {"LENGTH": ((1,), (1, 2)), "MISSING": ({}, {"a": 1}), "EXTRA": ({"a": 1}, {}), "VALUE": (3, 4)}
+    for name, (got, want) in pairs.items():
+        assert compare(got, want, task).kind is DifferenceKind[name]
+
+
+def judged(rows):
+    return [judge("corr2d", learner(source)) for source, _ in rows]
 
 
 TWO_MISTAKES = [
@@ -356,10 +374,10 @@ LOOPS = [
 
 @pytest.mark.parametrize("body", LOOPS)
 def test_a_loop_that_never_ends_is_interrupted_with_a_sentence(body, monkeypatch):
-    task = tasks.find("corr2d")
-    monkeypatch.setattr(tasks, "find", lambda _: type(task)(**{**vars(task), "seconds": 0.3}))
+    task = replace(tasks.find("corr2d"), seconds=0.3)
+    monkeypatch.setattr(tasks, "find", lambda _: task)
     begun = time.monotonic()
-    verdict = judge("corr2d", learner(f"def corr2d(X, K):\n    {body}"))
+    verdict = judge("corr2d", learner(f"def corr2d(X, K):\n    {body}"), observe=child.observe)
     assert time.monotonic() - begun < 5
     assert "was still running after 0.3 s at line " in verdict.message
     assert "Does every loop end?" in verdict.message
@@ -416,7 +434,7 @@ SETTINGS = [default_dtype, default_device, torch.no_grad, torch.inference_mode, 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_what_was_set_in_the_notebook_before_changes_no_verdict_and_stays(setting):
     judging.cases_of.cache_clear()
-    judging._shown.cache_clear()
+    judging.shown.cache_clear()
     with setting():
         before = torch.empty(0), torch.is_grad_enabled(), torch.is_inference_mode_enabled()
         assert judge("corr2d", right).passed

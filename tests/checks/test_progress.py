@@ -1,23 +1,24 @@
 """The progress file: small, whole, and never the reason that something stops."""
 
-import errno
 import json
-import os
+import sqlite3
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from course_utils.__main__ import main
 from exercise_checks import progress, tasks
+from exercise_checks.__main__ import main
 
 ALL = [task.id for task in tasks.every()]
 
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    path = tmp_path / "progress.json"
+    path = tmp_path / "progress.sqlite3"
     monkeypatch.setenv(progress.VARIABLE, str(path))
     return path
 
@@ -49,6 +50,151 @@ def test_the_next_task_is_the_first_open_one(path):
     assert progress.next_task().id == ALL[1]
 
 
+# A file that is no database
+
+
+NO_DATABASE = [
+    b"{}",
+    b"null",
+    b"\xff\xfe\x00",
+    b"[" * 100_000,
+    b"SQLite format 3\0",
+    b"SQLite format 3\0" + bytes(9000),
+]
+
+
+@pytest.mark.parametrize("content", NO_DATABASE, ids=range(len(NO_DATABASE)))
+def test_a_file_that_is_none_is_said_and_stays_as_it_is(path, content):
+    path.write_bytes(content)
+    assert progress.load() == {}
+    assert "progress.sqlite3 with your progress cannot be read" in progress.report()
+    assert "could not be noted in progress.sqlite3 (" in progress.record("corr2d", True)
+    assert progress.load() == {}
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"\n"])  # SQLite takes a single byte for nothing, too
+def test_an_empty_file_is_begun(path, content):
+    path.write_bytes(content)
+    assert progress.load() == {}
+    assert "cannot be read" not in progress.report()
+    assert progress.record("corr2d", True) == ""
+    assert progress.load()["corr2d"].passed
+
+
+@pytest.mark.parametrize("columns", ["x", "id, passed, tries, more NOT NULL"])
+def test_a_database_of_another_program_is_left_alone(path, columns):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE tasks ({columns})")
+    before = path.read_bytes()
+    progress.load()
+    assert "could not be noted" in progress.record("corr2d", True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("place", ["progress.sqlite3", "progress.sqlite3-journal"])
+def test_what_is_no_ordinary_file_is_left_alone(path, place):
+    (path.parent / place).mkdir()
+    assert "could not be noted" in progress.record("corr2d", True)
+    assert progress.load() == {}
+    assert (path.parent / place).is_dir()
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="Windows has no devices among its files")
+def test_a_device_is_no_progress_file(monkeypatch, tmp_path):
+    (tmp_path / "progress.sqlite3").symlink_to("/dev/null")
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.sqlite3"))
+    assert "not an ordinary file" in progress.record("corr2d", True)
+    assert progress.load() == {}
+
+
+# What cannot be written, or read
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_disk_that_is_really_full(path):
+    """The system refuses to write more than 40,000 bytes: the file stays as it was the time before."""
+    code = """
+import resource
+from exercise_checks import progress
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+said = [progress.record(f"task_{n}" * 100, True) for n in range(100)]
+kept = len(progress.load())
+print(kept, said[:kept] == [""] * kept, all("could not be noted" in s for s in said[kept:]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    kept, before, after = done.stdout.split()
+    assert 10 < int(kept) < 100, done.stderr
+    assert before == after == "True"
+    assert len(progress.load()) == int(kept)
+    assert [p.name for p in path.parent.iterdir()] == ["progress.sqlite3"]
+
+
+@pytest.mark.parametrize(("limit", "words"), [("max_page_count = 1", "full"), ("query_only = 1", "readonly")])
+def test_a_full_or_read_only_disk_costs_one_entry_and_nothing_else(path, monkeypatch, limit, words):
+    progress.record("corr2d", True)
+    before, connect = path.read_bytes(), sqlite3.connect
+
+    def limited(*args, **kwargs):
+        connection = connect(*args, **kwargs)
+        connection.execute(f"PRAGMA {limit}")
+        return connection
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", limited)
+        said = progress.record("answer_sizes" * 1000, True)
+        assert progress.load().keys() == {"corr2d"}
+    assert "could not be noted in progress.sqlite3" in said
+    assert words in said
+    assert path.read_bytes() == before
+    assert progress.record("answer_sizes", True) == ""
+
+
+def test_a_folder_that_may_not_be_written_is_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / "no_folder").touch()
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "no_folder" / "progress.sqlite3"))
+    assert "could not be noted" in progress.record("corr2d", True)
+    assert progress.load() == {}
+
+
+def test_a_file_that_may_not_be_read_counts_as_not_there(path, monkeypatch):
+    progress.record("corr2d", True)
+
+    def refuse(*_, **__):
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    assert progress.load() == {}
+    assert "unable to open" in progress.record("corr2d", True)
+
+
+def locked(path):
+    """A connection of another notebook's that is writing at this moment."""
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    return closing(other)
+
+
+def test_another_that_writes_is_waited_for(path):
+    progress.record("corr2d", False)
+    with locked(path) as other:
+        threading.Timer(0.3, other.rollback).start()
+        assert progress.record("corr2d", True) == ""
+    assert progress.load()["corr2d"].passed
+
+
+def test_another_that_never_ends_is_a_sentence(path, monkeypatch):
+    monkeypatch.setattr(progress, "PATIENCE", 0.2)
+    progress.record("corr2d", False)
+    with locked(path):
+        assert "could not be noted in progress.sqlite3 (database is locked)" in progress.record("corr2d", True)
+        assert progress.load() == {}
+    assert progress.load() == {"corr2d": progress.Entry("", 1)}
+
+
+# What an earlier version has noted in a JSON file
+
+
 def one_entry(text):
     return b'{"tasks": {"corr2d": %s}}' % text
 
@@ -62,121 +208,62 @@ BROKEN = [b"", b" ", b"{", b"[]", b"null", b'{"tasks": 3}', b"\xff\xfe\x00", b"[
 
 
 @pytest.mark.parametrize("content", BROKEN, ids=range(len(BROKEN)))
-def test_a_file_that_is_none_is_kept_aside_and_said(path, content):
-    path.write_bytes(content)
+def test_an_old_file_that_cannot_be_read_is_said_and_stays_as_it_is(path, content):
+    old = path.with_suffix(".json")
+    old.write_bytes(content)
     assert progress.load() == {}
-    assert "progress.json with your progress cannot be read" in progress.report()
-    assert "it is now progress-unreadable.json, and a new one was begun" in progress.record("corr2d", True)
+    assert "What is noted in progress.json cannot be read" in progress.report()
+    assert "What is noted in progress.json cannot be read" in progress.record("corr2d", True)
     assert progress.load()["corr2d"].passed
     assert "cannot be read" not in progress.table()
-    assert path.with_name("progress-unreadable.json").read_bytes() == content
+    assert old.read_bytes() == content
 
 
-def test_what_was_kept_aside_is_not_lost_the_next_time(path):
-    for content in (b"first", b"second"):
-        path.write_bytes(content)
-        progress.record("corr2d", True)
-    assert [path.with_name(f"progress-unreadable{n}.json").read_bytes() for n in ("", 2)] == [b"first", b"second"]
+OLD = '{"tasks": {"corr2d": {"passed": "2026-01-01", "tries": 2}, "Conv2D": {"passed": "", "tries": 1}}}'
 
 
-def test_a_file_saved_by_an_editor_with_a_byte_order_mark_is_read(path):
-    path.write_bytes(b"\xef\xbb\xbf" + one_entry(b'{"passed": "2026-01-01", "tries": 2}'))
+def test_what_was_noted_in_an_old_file_is_taken_over_once(path):
+    old = path.with_suffix(".json")
+    old.write_text(OLD)
+    noted = {"corr2d": progress.Entry("2026-01-01", 2), "Conv2D": progress.Entry("", 1)}
+    assert progress.load() == noted
+    assert not path.exists()
+    assert progress.record("Conv2D", False) == ""
+    old.write_text(one_entry(b'{"passed": "2027-01-01"}').decode())
+    assert progress.load() == {**noted, "Conv2D": progress.Entry("", 2)}
+    assert progress.record("corr2d", True) == ""
+    assert progress.load()["corr2d"] == noted["corr2d"]
+
+
+def test_a_json_file_that_was_chosen_before_leads_to_the_database_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "mine.json"))
+    (tmp_path / "mine.json").write_text(OLD)
+    assert progress.load()["corr2d"].passed
+    assert progress.record("Conv2D", True) == ""
+    assert (tmp_path / "mine.json").read_text() == OLD
+    assert progress.load().keys() == {"corr2d", "Conv2D"}
+    assert (tmp_path / "mine.sqlite3").exists()
+
+
+def test_an_old_file_saved_by_an_editor_with_a_byte_order_mark_is_read(path):
+    path.with_suffix(".json").write_bytes(b"\xef\xbb\xbf" + one_entry(b'{"passed": "2026-01-01", "tries": 2}'))
     assert progress.load()["corr2d"] == progress.Entry("2026-01-01", 2)
 
 
-@pytest.mark.parametrize("place", ["progress.json", "progress.json.lock"])
-def test_what_is_no_ordinary_file_is_left_alone(path, place):
-    (path.parent / place).mkdir()
-    assert "could not be noted" in progress.record("corr2d", True)
-    assert progress.load() == {}
-    assert (path.parent / place).is_dir()
-
-
-@pytest.mark.skipif(not Path("/dev/null").exists(), reason="Windows has no devices among its files")
-def test_a_device_is_no_progress_file(monkeypatch, tmp_path):
-    (tmp_path / "progress.json").symlink_to("/dev/null")  # the link is what would be replaced, were this to fail
-    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.json"))
-    assert "not an ordinary file" in progress.record("corr2d", True)
-
-
-def test_a_reader_that_has_the_file_open_is_waited_for(path, monkeypatch):
-    """On Windows, a file that somebody reads cannot be replaced."""
-    refusals, replace = iter(range(2)), os.replace
-
-    def refuse(*names):
-        if next(refusals, None) is not None:
-            raise PermissionError(errno.EACCES, "Access is denied")
-        replace(*names)
-
-    monkeypatch.setattr(os, "replace", refuse)
-    assert progress.record("corr2d", True) == ""
-    assert progress.load()["corr2d"].passed
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
-def test_a_disk_that_is_really_full(path):
-    """The system refuses to write more than 4000 bytes: the file stays as it was the time before."""
-    code = """
-import resource
-from exercise_checks import progress
-resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
-said = [progress.record(f"task_{n}", True) for n in range(100)]
-kept = len(progress.load())
-print(kept, said[:kept] == [""] * kept, all("could not be noted" in s for s in said[kept:]))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    kept, before, after = done.stdout.split()
-    assert 10 < int(kept) < 100, done.stderr
-    assert before == after == "True"
-    assert len(progress.load()) == int(kept)
-    assert [p.name for p in path.parent.iterdir() if p.suffix == ".tmp"] == []
-
-
-def test_what_is_unknown_in_the_file_does_no_harm(path):
-    path.write_text(json.dumps({"tasks": {"of_another_version": {"passed": "2026-01-01", "more": 1}}, "x": 1}))
+def test_what_is_unknown_in_an_old_file_does_no_harm(path):
+    content = {"tasks": {"of_another_version": {"passed": "2026-01-01", "more": 1}}, "x": 1}
+    path.with_suffix(".json").write_text(json.dumps(content))
     assert progress.record("corr2d", True) == ""
     assert set(progress.load()) == {"of_another_version", "corr2d"}
     assert progress.next_task().id == ALL[1]
 
 
-@pytest.mark.parametrize("call", ["write_text", "replace"])
-def test_a_full_disk_costs_one_entry_and_nothing_else(path, monkeypatch, call):
-    progress.record("corr2d", True)
-    before = path.read_bytes()
-
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(*{"write_text": (Path, "write_text", full), "replace": (os, "replace", full)}[call])
-        said = progress.record("answer_sizes", True)
-    assert "could not be noted in progress.json" in said
-    assert "No space left" in said
-    assert path.read_bytes() == before
-    assert [p.name for p in path.parent.iterdir() if p.suffix == ".tmp"] == []
-
-
-def test_a_folder_that_may_not_be_written_is_a_sentence(tmp_path, monkeypatch):
-    (tmp_path / "no_folder").touch()
-    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "no_folder" / "progress.json"))
-    assert "could not be noted" in progress.record("corr2d", True)
-    assert progress.load() == {}
-
-
-def test_a_file_that_may_not_be_read_counts_as_not_there(path, monkeypatch):
-    path.write_text("{}")
-
-    def refuse(*_, **__):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert progress.load() == {}
-    assert "Permission denied" in progress.record("corr2d", True)
+# Two at once, and where it lies
 
 
 def test_two_notebooks_at_once_lose_nothing(path):
     code = (
-        "import sys; from course_utils import progress\n"
+        "import sys; from exercise_checks import progress\n"
         "for n in range(25): assert progress.record(f'{sys.argv[1]}{n}', True) == ''"
     )
     running = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "ab"]
@@ -201,7 +288,7 @@ def test_an_empty_name_keeps_nothing(monkeypatch):
 
 def test_without_a_choice_the_file_lies_in_the_courses_folder(monkeypatch):
     monkeypatch.delenv(progress.VARIABLE)
-    assert progress.file() == Path(__file__).resolve().parents[2] / "progress.json"
+    assert progress.file() == Path(__file__).resolve().parents[2] / "progress.sqlite3"
 
 
 def test_the_command_prints_it(path, capsys):

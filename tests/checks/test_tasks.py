@@ -12,7 +12,7 @@ import pytest
 from exercise_checks import tasks
 from exercise_checks.judging import compare, judge
 from exercise_checks.running.observing import plain
-from exercise_checks.tasks import corr2d
+from exercise_checks.tasks.task import edited
 
 SEEDS = (None, 1, 2)  # the public cases, and others such as a grader draws
 EVERY = tasks.every()
@@ -47,10 +47,12 @@ def test_the_oracle_passes(task):
 
 
 def test_fifty_steps_learn_a_kernel_back_whatever_the_pictures_are():
+    task = tasks.find("learn_kernel")
+    learn = edited(task.answer, "fifty_steps", ["range(400) -> range(50)"])
     for seed in range(300):
-        for case in corr2d.pairs(seed):
-            far = corr2d.descend(*case.args, steps=50) - corr2d.least_squares(*case.args)
-            assert far.abs().max() < corr2d.LEARN.absolute / 5
+        for case in task.cases(seed):
+            far = learn(*case.args) - task.oracle(*case.args)
+            assert far.abs().max() < task.absolute / 5
 
 
 @pytest.mark.parametrize(("task", "misconception"), MUTANTS)

@@ -1,0 +1,118 @@
+"""Recognize a known mistake: the one that shows, on all cases, what the learner's answer shows."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from exercise_checks.judging.comparing import compare
+from exercise_checks.running.observing import Case, Failure, Observation, observe
+from exercise_checks.tasks.task import Misconception, Task
+
+# What a learner returned can have any form, and a predicate may stumble over it: then it is not the form asked for.
+STUMBLES = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError)
+Seen = Sequence[Observation]
+MOST_TO_MATCH = 200_000  # numbers of a value that predicates compute with, so that they are soon done
+
+
+@lru_cache(maxsize=256)
+def cases_of(task: Task, seed: int) -> tuple[Case, ...]:
+    """Return a task's cases for a seed: the same objects for the same seed, so that what they show is kept."""
+    return tuple(task.cases(seed))
+
+
+@lru_cache(maxsize=1024)
+def shown(task: Task, answer: Callable, cases: tuple[Case, ...]) -> list[Observation]:
+    """Return what an answer of the course's own shows, the oracle or a misconception; it runs once for all learners."""
+    return observe(task.use, answer, cases)
+
+
+def recognize(task: Task, cases: tuple[Case, ...], seen: Seen, right: Seen | None) -> Misconception | None:
+    """Return the misconception that shows all that was `seen`, or None; `right` is what the oracle shows, or None.
+
+    Failing that, one whose values are the same; then one whose values are the same but for their dtype, since two
+    mistakes may meet.
+    """
+    if len(seen) != len(cases):
+        return None
+    known = [(m, None if m.matches else shown(task, m.wrong, cases)) for m in task.misconceptions]
+    for misconception, expected in known:
+        if _matches(misconception, cases, seen) if misconception.matches else _same(task, seen, expected):
+            return misconception
+    for as_seen in (lambda value: value, _in_float32):
+        for misconception, expected in known:
+            if not (expected and _alike(task, seen, expected, as_seen)):
+                continue
+            if not (right and _alike(task, right, expected, as_seen)):  # else it is known by its marks alone
+                return misconception
+    return None
+
+
+def size(value) -> int:
+    """Return how many numbers a plain value holds. A side of an empty tensor counts, too: loops may run along it.
+
+    >>> size((torch.ones(2, 3), {"a": 1})), size(torch.ones(0, 9))
+    (7, 9)
+    """
+    if isinstance(value, Tensor):
+        return max(value.numel(), *value.shape, 1)
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return sum(map(size, value)) if isinstance(value, (tuple, list)) else 1
+
+
+def _matches(misconception: Misconception, cases: tuple[Case, ...], seen: Seen) -> bool:
+    if any(s.failure or size(s.value) > MOST_TO_MATCH for s in seen):
+        return False
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            pairs = zip(seen, cases, strict=True)
+            return all(misconception.matches(s.value, *case.args, **case.kwargs) for s, case in pairs)
+    except STUMBLES:
+        return False
+
+
+def _same(task: Task, seen: Seen, expected: Seen) -> bool:
+    return _alike(task, seen, expected) and all(_same_marks(task, *pair) for pair in zip(seen, expected, strict=True))
+
+
+def _alike(task: Task, seen: Seen, expected: Seen, as_seen: Callable = lambda value: value) -> bool:
+    """Whether both have the same values, and fail on the same cases with the same kind of exception."""
+    pairs = list(zip(seen, expected, strict=True))
+    if all(s.failure for s in seen):  # with nothing else to go by, the exception's words count, too
+        return all(e.failure and replace(e.failure, line=s.failure.line) == s.failure for s, e in pairs)
+    return all(_alike_once(task, s, e, as_seen) for s, e in pairs)
+
+
+def _alike_once(task: Task, seen: Observation, expected: Observation, as_seen: Callable) -> bool:
+    if seen.failure or expected.failure:
+        return _error(seen.failure) == _error(expected.failure)
+    value = seen.value
+    if isinstance(expected.value, dict) and isinstance(value, dict):  # a mistake may say less than the answer
+        value = {key: item for key, item in value.items() if key in expected.value}
+    return compare(as_seen(value), as_seen(expected.value), task) is None
+
+
+def _error(failure: Failure | None) -> tuple | None:
+    return failure and (failure.kind, failure.error)
+
+
+def _in_float32(value):
+    """The same value with all tensors in float32."""
+    if isinstance(value, Tensor):
+        return value if value.is_complex() else value.to(torch.float32)
+    if isinstance(value, dict):
+        return {key: _in_float32(item) for key, item in value.items()}
+    return tuple(map(_in_float32, value)) if isinstance(value, tuple) else value
+
+
+def _same_marks(task: Task, seen: Observation, expected: Observation) -> bool:
+    """Whether both change the same arguments, and have the same gradients."""
+    if seen.changed != expected.changed or seen.gradients.keys() != expected.gradients.keys():
+        return False
+    if _error(seen.gradient_failure) != _error(expected.gradient_failure):
+        return False
+    return all(compare(seen.gradients[key], found, task) is None for key, found in expected.gradients.items())
