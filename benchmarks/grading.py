@@ -3,7 +3,7 @@
 python benchmarks/grading.py [--copies 200] [--jobs 2] [SHEET ...]
 
 A cold import is `import torch` in a fresh Python process: the median of three before each batch and three after it.
-A batch is one `python -m course_utils grade` from its start to its last report, divided by the number of copies. What
+A batch is one `python -m cohort_grader` from its start to its last report, divided by the number of copies. What
 a batch of two takes is nearly all start; what a batch takes beyond that, divided by the other copies, is one more.
 
 On a machine that does other work, too, the clock says little. There the ratio by CPU stands: the processor time of a
@@ -108,7 +108,7 @@ def prepare(folder: Path, sheet: str, copies: int, jobs: int) -> list[str]:
     submissions.mkdir()
     for number in range(copies):
         shutil.copy(ROOT / "solutions" / f"{sheet}.ipynb", submissions / f"learner{number:03}.ipynb")
-    command = [sys.executable, "-m", "course_utils", "grade", str(submissions), "--sheet", sheet]
+    command = [sys.executable, "-m", "cohort_grader", str(submissions), "--sheet", sheet]
     return [*command, "--out", str(folder / "report"), "--seed", "1", "--jobs", str(jobs)]
 
 
