@@ -27,6 +27,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 ROOT = Path(__file__).resolve().parents[1]
 SHEETS = ("01_corr2d", "06_pooling", "09_transposed_conv")
 COPIES_FOR_MEMORY = 30
@@ -127,34 +129,19 @@ def peak_memory(sheet: str, jobs: int) -> str:
     peak = 0
     with tempfile.TemporaryDirectory() as folder:
         command = prepare(Path(folder), sheet, COPIES_FOR_MEMORY, jobs)
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = psutil.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None:
-            peak = max(peak, sum(map(kept_in_memory, descendants(process.pid))))
+            peak = max(peak, sum(map(kept_in_memory, [process, *process.children(recursive=True)])))
             time.sleep(0.05)
-    return f"{peak / (1 << 20):.2f}"
+    return f"{peak / (1 << 30):.2f}"
 
 
-def kept_in_memory(process: int) -> int:
-    """KiB, with a part of each shared page; 0 for a process that has ended."""
+def kept_in_memory(process: psutil.Process) -> int:
+    """Bytes, with a part of each shared page; 0 for a process that has ended."""
     try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
+        return process.memory_full_info().pss
+    except psutil.NoSuchProcess:
         return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-
-
-def descendants(process: int) -> set[int]:
-    """The process and all that come from it."""
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    found = {process}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
 
 
 if __name__ == "__main__":

@@ -667,6 +667,13 @@ def test_names_that_a_system_reserves_are_changed(name):
     assert re.search(r"-[0-9a-f]{8}\.html$", reports.page_name(name))
 
 
+@pytest.mark.parametrize("name", ["\U00010428" * 62, "x" * 100])
+def test_a_page_with_a_long_name_can_be_written(name, tmp_path):
+    (tmp_path / "feedback").mkdir()
+    reports.write(tmp_path, SHEET, 1, [Entry(nasty_mark(name))])
+    assert [path.name for path in (tmp_path / "feedback").iterdir()] == [reports.page_name(name)]
+
+
 def test_tables_mark_where_they_differ():
     task = TaskMark("corr2d", "Two loops", 0, 3, WRONG, "", "", (("1", "2"),), (("1", "3"),))
     assert reports.feedback(Mark("ada", (task,)), SHEET).count('class="off"') == 1

@@ -296,13 +296,14 @@ FORGERS = [
         "imports_the_judge",
         corr2d="""
         import sys, importlib
-        for name in [name for name in sys.modules if name.startswith(("exercise_checks", "cohort_grader"))]:
-            del sys.modules[name]
+        ours = [name for name in sys.modules if name.startswith(("exercise_checks", "cohort_grader"))]
+        kept = {name: sys.modules.pop(name) for name in ours}
         sys.path.insert(0, "ROOT")
         found = None
         for name in (".tasks.corr2d", ".tasks", ".judging", ".checking", ""):
             try: found = found or importlib.import_module("exercise_checks" + name)
             except Exception: pass
+        sys.modules |= kept
         def corr2d(X, K):
             return found.oracle(X, K) if found else X
         """,
