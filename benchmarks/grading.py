@@ -3,7 +3,7 @@
 python benchmarks/grading.py [--copies 200] [--jobs 2] [SHEET ...]
 
 A cold import is `import torch` in a fresh Python process: the median of three before each batch and three after it.
-A batch is one `python -m course_utils grade` from its start to its last report, divided by the number of copies. What
+A batch is one `python -m cohort_grader` from its start to its last report, divided by the number of copies. What
 a batch of two takes is nearly all start; what a batch takes beyond that, divided by the other copies, is one more.
 
 On a machine that does other work, too, the clock says little. There the ratio by CPU stands: the processor time of a
@@ -26,6 +26,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 SHEETS = ("01_corr2d", "06_pooling", "09_transposed_conv")
@@ -108,7 +110,7 @@ def prepare(folder: Path, sheet: str, copies: int, jobs: int) -> list[str]:
     submissions.mkdir()
     for number in range(copies):
         shutil.copy(ROOT / "solutions" / f"{sheet}.ipynb", submissions / f"learner{number:03}.ipynb")
-    command = [sys.executable, "-m", "course_utils", "grade", str(submissions), "--sheet", sheet]
+    command = [sys.executable, "-m", "cohort_grader", str(submissions), "--sheet", sheet]
     return [*command, "--out", str(folder / "report"), "--seed", "1", "--jobs", str(jobs)]
 
 
@@ -127,34 +129,19 @@ def peak_memory(sheet: str, jobs: int) -> str:
     peak = 0
     with tempfile.TemporaryDirectory() as folder:
         command = prepare(Path(folder), sheet, COPIES_FOR_MEMORY, jobs)
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = psutil.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None:
-            peak = max(peak, sum(map(kept_in_memory, descendants(process.pid))))
+            peak = max(peak, sum(map(kept_in_memory, [process, *process.children(recursive=True)])))
             time.sleep(0.05)
-    return f"{peak / (1 << 20):.2f}"
+    return f"{peak / (1 << 30):.2f}"
 
 
-def kept_in_memory(process: int) -> int:
-    """KiB, with a part of each shared page; 0 for a process that has ended."""
+def kept_in_memory(process: psutil.Process) -> int:
+    """Bytes, with a part of each shared page; 0 for a process that has ended."""
     try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
+        return process.memory_full_info().pss
+    except psutil.NoSuchProcess:
         return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-
-
-def descendants(process: int) -> set[int]:
-    """The process and all that come from it."""
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    found = {process}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
 
 
 if __name__ == "__main__":

@@ -31,13 +31,13 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from cohort_grader import marks, reports
-from cohort_grader.sandbox import levels as sandbox
-from cohort_grader.sandbox import worker
-from cohort_grader.sandbox.processes import Warmed
+from cohort_grader.sandbox import levels
+from cohort_grader.sandbox.processes import Preloaded
 from cohort_grader.submissions import Submission, collect
+from course_utils.files import write_then_rename
 
 if TYPE_CHECKING:
-    from cohort_grader.sandbox.pool import Workshop
+    from cohort_grader.sandbox.pool import Workshop as WorkerPool
 
 KEPT = ".grading"  # in the report folder: what a later start goes on from
 
@@ -79,7 +79,7 @@ def grade(batch: Batch) -> list[marks.Mark]:
     _refuse_overlap(batch)
     submissions = collect(batch.folder, batch.sheet)
     if not batch.executor:
-        level = sandbox.strongest()
+        level = levels.strongest()
         _require_level(level.name, level.missing, batch.allow_weak)
     kept = batch.out / KEPT
     kept.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def _refuse_overlap(batch: Batch) -> None:
 
 
 def _require_level(level: str, missing: Iterable[str], allow_weak: bool) -> None:
-    if level == sandbox.WEAK and not allow_weak:
+    if level == levels.WEAK and not allow_weak:
         lacks = "".join(f"\n- {sentence}" for sentence in missing)
         raise Refused(
             "Only a weak level of isolation holds here. With --allow-weak-isolation it is used all the same. "
@@ -117,29 +117,29 @@ def _seed(batch: Batch, kept: Path) -> int:
     if known.get("sheet", batch.sheet) != batch.sheet:
         raise Refused(f"{batch.out} holds the grades of {known['sheet']}. Take another folder for {batch.sheet}.")
     seed = known.get("seed", secrets.randbits(53)) if batch.seed is None else batch.seed
-    reports.replace(file, json.dumps({"sheet": batch.sheet, "seed": seed}))
+    write_then_rename(file, json.dumps({"sheet": batch.sheet, "seed": seed}))
     return seed
 
 
 def _marks(batch: Batch, submissions: list[Submission], seed: int, kept: Path) -> dict[str, marks.Mark]:
     given, waiting = {}, {}
     for submission in submissions:
-        order = _order(batch, submission, seed)
-        found = _kept_mark(kept / _name(order))
+        request = _request(batch, submission, seed)
+        found = _kept_mark(kept / _file_name(request))
         if found is None:
-            waiting[order] = submission.learner
+            waiting[request] = submission.learner
         else:
             given[submission.learner] = found
 
-    def keep(order: str, text: str) -> None:
-        reports.replace(kept / _name(order), text)
-        given[waiting[order]] = marks.from_json(text)
+    def keep(request: str, text: str) -> None:
+        write_then_rename(kept / _file_name(request), text)
+        given[waiting[request]] = marks.from_json(text)
 
     with tqdm(total=len(submissions), initial=len(given), desc=batch.sheet, unit="learner", disable=None) as bar:
-        failures = _carry_out(batch, list(waiting), lambda order, text: (keep(order, text), bar.update()))
-    for order, error in failures.items():  # not kept: the next start tries them again
+        failures = _grade_all(batch, list(waiting), lambda request, text: (keep(request, text), bar.update()))
+    for request, error in failures.items():  # not kept: the next start tries them again
         problem = f"The grader itself failed twice on this submission ({type(error).__name__}). Nothing is decided yet."
-        given[waiting[order]] = _ungraded(waiting[order], batch.sheet, problem)
+        given[waiting[request]] = _ungraded(waiting[request], batch.sheet, problem)
     return given
 
 
@@ -157,42 +157,43 @@ def _kept_mark(file: Path) -> marks.Mark | None:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Orders: one submission each, as text, so that they can be sent anywhere and named by what is in them
+# Requests: one submission each, as text, so that they can be sent anywhere and named by what is in them
 # ---------------------------------------------------------------------------------------------------------
 
 
-def _order(batch: Batch, submission: Submission, seed: int) -> str:
-    level = "" if batch.executor else sandbox.strongest().name
+def _request(batch: Batch, submission: Submission, seed: int) -> str:
+    level = "" if batch.executor else levels.strongest().name
     asked = {"sheet": batch.sheet, "seed": seed, "allow_weak": batch.allow_weak, "level": level, "grader": grader()}
     handed_in = {"learner": submission.learner, "cells": submission.cells, "problem": submission.problem}
     return json.dumps(asked | handed_in, sort_keys=True)
 
 
-def _name(order: str) -> str:
-    return f"{hashlib.sha256(order.encode()).hexdigest()}.json"
+def _file_name(request: str) -> str:
+    return f"{hashlib.sha256(request.encode()).hexdigest()}.json"
 
 
 @cache
 def grader() -> str:
-    """A number for everything that decides on marks: this package's source, and the versions of Python and torch."""
+    """A number for everything that decides on marks: the course's source, and the versions of Python and torch."""
     digest = hashlib.sha256(sys.version.encode())
     versions = Path(find_spec("torch").origin).with_name("version.py")  # read: the import would take a second
-    for path in (versions, *sorted(Path(__file__).parent.parent.rglob("*.py"))):
+    packages = (Path(find_spec(name).origin).parent for name in ("course_utils", "exercise_checks", "cohort_grader"))
+    for path in (versions, *(path for package in packages for path in sorted(package.rglob("*.py")))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 _one_at_a_time = threading.Lock()  # a cluster's worker may have threads; torch's settings are the process's
-# This process's workshops, by what is imported for them: one, but in a cluster's worker that is asked for many sheets.
-_workshops: dict[tuple[str, ...], "Workshop"] = {}
-_doors: list[socket.socket] = []  # of the warmed process that this pool shares; a process enters once
+# This process's pools, by what is imported for them: one, but in a cluster's worker that is asked for many sheets.
+_pools: dict[tuple[str, ...], "WorkerPool"] = {}
+_controls: list[socket.socket] = []  # of the `Preloaded` that all judging processes share, each for one sandbox
 
 
-def carry_out(order: str) -> str:
-    """Mark one submission; takes and returns text. This is what an executor's processes are asked to do."""
+def grade_one(request: str) -> str:
+    """Grade one submission; takes and returns text. This is what an executor's processes are asked to do."""
     from cohort_grader import marking
 
-    asked = json.loads(order)
+    asked = json.loads(request)
     with _one_at_a_time:
         if asked["grader"] != grader():
             raise Refused(
@@ -202,35 +203,42 @@ def carry_out(order: str) -> str:
         submission = Submission(asked["learner"], tuple(asked["cells"]), asked["problem"])
         if submission.problem:
             return marks.to_json(marking.ungraded(submission.learner, asked["sheet"], submission.problem))
-        imports = worker.PRELOADED_FOR.get(asked["sheet"], ())
+        imports = imports_of(asked["sheet"])
         try:
-            workshop = _workshop(imports)
+            pool = _pool(imports)
         except RuntimeError as error:  # of no submission's making: it would be the same with all of them
             raise Refused(str(error)) from None
-        _require_level(workshop.level, workshop.missing, asked["allow_weak"])
+        _require_level(pool.level, pool.missing, asked["allow_weak"])
         try:
-            return marks.to_json(marking.mark(workshop, submission, asked["sheet"], asked["seed"]))
+            return marks.to_json(marking.mark(pool, submission, asked["sheet"], asked["seed"]))
         except RuntimeError:  # no worker can be started any more; the next one starts anew
-            _workshops.pop(imports).close()
+            _pools.pop(imports).close()
             raise
 
 
-def _workshop(imports: tuple[str, ...]) -> "Workshop":
-    """This process's workshop, for as long as the process lives."""
-    if imports not in _workshops:
+def imports_of(sheet: str) -> tuple[str, ...]:
+    """Return the modules that a sheet's solutions import while they run, as its tasks name them."""
+    from exercise_checks import tasks
+
+    return tuple(dict.fromkeys(name for task in tasks.of_sheet(sheet) for name in task.imports))
+
+
+def _pool(imports: tuple[str, ...]) -> "WorkerPool":
+    """This process's pool of workers, for as long as the process lives."""
+    if imports not in _pools:
         import torch
 
-        from cohort_grader.sandbox.pool import Workshop
+        from cohort_grader.sandbox.pool import Workshop as WorkerPool
 
         torch.set_num_threads(1)
-        if _doors:
+        if _controls:
             # Should the shared process be gone, or of no use, one of its own will do, or say why not.
-            with _doors.pop() as door, suppress(RuntimeError):
-                _workshops[imports] = Workshop(imports=imports, door=door)
-        if imports not in _workshops:
-            _workshops[imports] = Workshop(imports=imports)
-        Finalize(None, _workshops[imports].close, exitpriority=10)
-    return _workshops[imports]
+            with _controls.pop() as control, suppress(RuntimeError):
+                _pools[imports] = WorkerPool(imports=imports, door=control)
+        if imports not in _pools:
+            _pools[imports] = WorkerPool(imports=imports)
+        Finalize(None, _pools[imports].close, exitpriority=10)
+    return _pools[imports]
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -238,35 +246,35 @@ def _workshop(imports: tuple[str, ...]) -> "Workshop":
 # ---------------------------------------------------------------------------------------------------------
 
 
-def _carry_out(batch: Batch, orders: list[str], done: Callable[[str, str], object]) -> dict[str, BaseException]:
-    """Carry out all orders, `done(order, text)` for each as it comes; return those that failed twice.
+def _grade_all(batch: Batch, requests: list[str], done: Callable[[str, str], object]) -> dict[str, BaseException]:
+    """Let all be graded, `done(request, text)` for each as it comes; return those that failed twice.
 
     A process that dies takes what the others are doing with it. So what failed is tried once more, one after the other:
     then a submission that kills the grader's own process kills no other's mark.
     """
-    waiting = list(_side_by_side(batch, orders, done)) if orders else []
+    waiting = list(_side_by_side(batch, requests, done)) if requests else []
     failed = {}
     while waiting:
         with _executor(batch, 1) as executor:
             while waiting:
-                order = waiting.pop(0)
-                future = executor.submit(carry_out, order)
+                request = waiting.pop(0)
+                future = executor.submit(grade_one, request)
                 error = future.exception()
                 if error is None:
-                    done(order, future.result())
+                    done(request, future.result())
                     continue
                 if isinstance(error, Refused):
                     raise error
-                failed[order] = error
+                failed[request] = error
                 if isinstance(error, BrokenExecutor):
                     break  # and go on in a new one
     return failed
 
 
-def _side_by_side(batch: Batch, orders: list[str], done: Callable[[str, str], object]) -> dict[str, BaseException]:
+def _side_by_side(batch: Batch, requests: list[str], done: Callable[[str, str], object]) -> dict[str, BaseException]:
     failed = {}
-    with _executor(batch, len(orders)) as executor:
-        futures = {executor.submit(carry_out, order): order for order in orders}
+    with _executor(batch, len(requests)) as executor:
+        futures = {executor.submit(grade_one, request): request for request in requests}
         for future in as_completed(futures):
             error = future.exception()
             if isinstance(error, Refused):
@@ -279,20 +287,19 @@ def _side_by_side(batch: Batch, orders: list[str], done: Callable[[str, str], ob
 
 
 @contextmanager
-def _executor(batch: Batch, orders: int) -> Iterator[Executor]:
+def _executor(batch: Batch, requests: int) -> Iterator[Executor]:
     if batch.executor:
         with _cluster(batch.executor) as executor:
             yield executor
         return
-    strong = sandbox.strongest().name == sandbox.STRONG
-    imports = worker.PRELOADED_FOR.get(batch.sheet, ())
-    with Warmed(sandbox.Limits(), imports) if strong else nullcontext() as warmed:
-        jobs, door = max(1, min(batch.jobs, orders)), warmed.door if warmed else None
-        pool = ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_begin_process, initargs=(door,))
+    strong = levels.strongest().name == levels.STRONG
+    with Preloaded(levels.Limits()) if strong else nullcontext() as preloaded:
+        jobs, control = max(1, min(batch.jobs, requests)), preloaded.control if preloaded else None
+        executor = ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_begin_process, initargs=(control,))
         try:
-            yield pool
+            yield executor
         finally:
-            pool.shutdown(cancel_futures=True)
+            executor.shutdown(cancel_futures=True)
 
 
 def _context() -> BaseContext:
@@ -306,27 +313,27 @@ def _context() -> BaseContext:
 
     context = get_context("forkserver")
     context.set_forkserver_preload(["cohort_grader.marking"])  # should that fail, each imports it for itself
-    before = {name: os.environ[name] for name in sandbox.ONE_THREAD if name in os.environ}
-    os.environ.update(sandbox.ONE_THREAD)
+    before = {name: os.environ[name] for name in levels.ONE_THREAD if name in os.environ}
+    os.environ.update(levels.ONE_THREAD)
     try:
         forkserver.ensure_running()
     finally:
-        for name in sandbox.ONE_THREAD:
+        for name in levels.ONE_THREAD:
             del os.environ[name]
         os.environ.update(before)
     return context
 
 
-def _begin_process(door: socket.socket | None) -> None:
+def _begin_process(control: socket.socket | None) -> None:
     """In a process of the pool: Ctrl-C is for the one that started it, and when that one is gone, so is this."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()  # the collector would touch, and so copy, every page that the pool shares
-    _doors.extend([door] if door else [])
+    _controls.extend([control] if control else [])
 
     def follow() -> None:
         parent_process().join()
-        for workshop in tuple(_workshops.values()):
-            workshop.close()
+        for pool in tuple(_pools.values()):
+            pool.close()
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

@@ -6,20 +6,19 @@ same bytes.
 
 import csv
 import hashlib
-import html
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cohort_grader import page
 from cohort_grader.marks import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
-from cohort_grader.sandbox.levels import STRONG, Limits
+from cohort_grader.page import render
+from cohort_grader.sandbox.levels import Limits
 from cohort_grader.submissions import readable
+from course_utils.files import write_then_rename
 
 if TYPE_CHECKING:
     from exercise_checks.tasks import Task
@@ -31,7 +30,8 @@ NBGRADER = (
 )
 FORMULAS = ("=", "+", "-", "@")
 LONGEST_FLAG = 300
-STRONG_WORDS = " (no network, one core, no files but Python's, the libraries' and its own; what it starts ends with it)"
+STATES = {"passed": "passed", "wrong": "not yet", "unwritten": "not written"}  # as learners read them
+LONGEST_NAME, MOST_NAME_BYTES = 80, 200  # many systems allow 255 bytes, and a file being written has a longer name
 RESERVED = ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)))
 
 
@@ -51,17 +51,10 @@ def write(out: Path, sheet: str, seed: int, entries: Sequence[Entry]) -> None:
     """
     (out / "feedback").mkdir(exist_ok=True)
     for entry in entries:
-        replace(out / "feedback" / page_name(entry.mark.learner), feedback(entry.mark, sheet))
-    replace(out / "index.html", overview(sheet, [entry.mark for entry in entries]))
-    replace(out / "grades.json", as_json(sheet, seed, entries))
-    replace(out / "grades.csv", as_csv(sheet, entries))
-
-
-def replace(path: Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all."""
-    part = path.with_name(f"{path.name[:80]}.part")
-    part.write_text(text, encoding="utf-8", newline="")
-    os.replace(part, path)
+        write_then_rename(out / "feedback" / page_name(entry.mark.learner), feedback(entry.mark, sheet))
+    write_then_rename(out / "index.html", overview(sheet, [entry.mark for entry in entries]))
+    write_then_rename(out / "grades.json", as_json(sheet, seed, entries))
+    write_then_rename(out / "grades.csv", as_csv(sheet, entries))
 
 
 def page_name(learner: str) -> str:
@@ -70,7 +63,8 @@ def page_name(learner: str) -> str:
     >>> page_name("doe, jane"), page_name("../../etc")
     ('doe, jane.html', '_.._etc-74ccf3c5.html')
     """
-    safe = "".join(c if c.isalnum() or c in " ._-,()@+'" else "_" for c in learner)[:80].strip(". ")
+    safe = "".join(c if c.isalnum() or c in " ._-,()@+'" else "_" for c in learner)[:LONGEST_NAME]
+    safe = safe.encode()[:MOST_NAME_BYTES].decode(errors="ignore").strip(". ")
     if safe and safe == learner and safe.partition(".")[0].lower() not in RESERVED:
         return f"{safe}.html"
     return f"{safe or 'learner'}-{hashlib.sha256(learner.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}.html"
@@ -127,42 +121,28 @@ def as_json(sheet: str, seed: int, entries: Iterable[Entry]) -> str:
 
 def feedback(mark: Mark, sheet: str) -> str:
     """Return a learner's page. It holds nothing of the secret cases but their kinds, and no flags."""
-    parts = [f"<h1>Sheet {page.text(sheet)}</h1>", f"<p class=who>{page.text(mark.learner)}</p>"]
-    parts.append(f"<p class=score><b>{mark.points}</b> of {mark.worth} points</p>")
-    if mark.problem:
-        parts.append(page.card("wrong", "Nothing could be graded", "", [mark.problem]))
-    else:
-        parts += [_task(task) for task in mark.tasks]
-    if mark.cells:
-        items = "".join(f"<li>{page.with_code(sentence)}</li>" for sentence in mark.cells)
-        parts.append(
-            f"<h2>Cells that did not run to their end</h2><p>The others were run all the same.</p><ul>{items}</ul>"
-        )
-    parts.append(_how(mark))
-    return page.whole(f"{sheet}: {mark.learner}", parts)
+    tasks = [_card(task) for task in mark.tasks]
+    return render("feedback.html.j2", sheet=sheet, mark=mark, tasks=tasks, limits=limits_in_words(Limits()))
 
 
-def _task(task: TaskMark) -> str:
-    points = f"{task.points} of {task.worth}"
-    tables = page.tables(task.target, task.yours) if task.target else ""
-    lines = task.message.splitlines() if task.state == WRONG else []  # of the others, the head says it all
-    return page.card(_class(task), task.title, points, lines, tables)
+def _card(task: TaskMark) -> dict:
+    """One task on a learner's page. Each number of the second table comes with whether it differs from the first."""
+    yours = [[(a, a != b) for a, b in zip(*rows, strict=True)] for rows in zip(task.yours, task.target, strict=True)]
+    return {
+        "title": task.title,
+        "kind": _kind(task),
+        "state": STATES[_kind(task)],
+        "points": task.points,
+        "worth": task.worth,
+        "lines": task.message.splitlines() if task.state == WRONG else [],  # of the others, the head says it all
+        "target": [[(number, False) for number in row] for row in task.target],
+        "yours": yours,
+    }
 
 
-def _class(task: TaskMark) -> str:
-    return "passed" if task.state == PASSED else "unwritten" if task.state == UNWRITTEN else "wrong"
-
-
-def _how(mark: Mark) -> str:
-    lines = [
-        "Points are given for cases of the same kinds as those of <code>check</code>, with other numbers and sizes. "
-        "What is said about a wrong answer comes, where possible, from the cases that <code>check</code> uses: you can "
-        "see the same at home."
-    ]
-    if mark.level:
-        lines.append(_level(mark.level, mark.missing))
-        lines.append(limits_in_words(Limits()))
-    return f"<h2>How this was graded</h2><div class=how>{''.join(f'<p>{line}</p>' for line in lines)}</div>"
+def _kind(task: TaskMark) -> str:
+    """The class of a task's card and cell in the style sheet."""
+    return {PASSED: "passed", UNWRITTEN: "unwritten"}.get(task.state, "wrong")
 
 
 def limits_in_words(limits: Limits) -> str:
@@ -182,65 +162,44 @@ def _size(count: int) -> str:
 
 def overview(sheet: str, marks: Sequence[Mark]) -> str:
     """Return the instructor's page: who earned what, where a task went wrong, and what deserves a look."""
-    mean = sum(mark.points for mark in marks) / len(marks) if marks else 0
-    worth = marks[0].worth if marks else 0
-    parts = [
-        f"<h1>Sheet {page.text(sheet)}</h1>",
-        f"<p class=score>{len(marks)} learners, on average <b>{mean:.1f}</b> of {worth} points</p>",
-        _grades(marks),
-        "<h2>Task by task</h2>",
-        _by_task(sheet, marks),
-        "<h2>How this was graded</h2>",
-        f"<div class=how>{''.join(f'<p>{line}</p>' for line in [*_levels(marks), limits_in_words(Limits())])}</div>",
-    ]
-    return page.whole(f"{sheet}: grades", parts, wide=True)
+    isolations = Counter((mark.level, mark.missing) for mark in marks if mark.level)
+    return render(
+        "overview.html.j2",
+        sheet=sheet,
+        worth=marks[0].worth if marks else 0,
+        mean=f"{sum(mark.points for mark in marks) / max(len(marks), 1):.1f}",
+        learners=[_row(mark) for mark in marks],
+        tasks=[_task_in_all(task, place, marks) for place, task in enumerate(_tasks(sheet, marks))],
+        isolations=[(level, missing, count) for (level, missing), count in sorted(isolations.items())],
+        limits=limits_in_words(Limits()),
+    )
 
 
-def _grades(marks: Sequence[Mark]) -> str:
-    if not marks:
-        return "<p>The folder holds no submissions.</p>"
-    head = "".join(f"<th>{page.text(task.id)}<br><small>{task.worth}</small></th>" for task in marks[0].tasks)
-    rows = []
-    for mark in marks:
-        link = f'<a href="feedback/{page.link(page_name(mark.learner))}">{page.text(mark.learner)}</a>'
-        cells = "".join(f'<td class={_class(task)} title="{_hover(task)}">{_sign(task)}</td>' for task in mark.tasks)
-        flags = "<br>".join(page.text(flag[:LONGEST_FLAG]) for flag in mark.flags)
-        rows.append(f"<tr><th>{link}</th><td><b>{mark.points}</b></td>{cells}<td class=flags>{flags}</td></tr>")
-    head = f"<tr><th>Learner</th><th>Points<br><small>{marks[0].worth}</small></th>{head}<th>To look at</th></tr>"
-    return f"<div class=scroll><table class=grades><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
+def _row(mark: Mark) -> dict:
+    """One learner on the instructor's page."""
+    return {
+        "name": mark.learner,
+        "page": page_name(mark.learner),
+        "points": mark.points,
+        "tasks": [_cell(task) for task in mark.tasks],
+        "flags": [flag[:LONGEST_FLAG] for flag in mark.flags],
+    }
 
 
-def _sign(task: TaskMark) -> str:
-    sign = {"passed": "✓", "wrong": "✗", "unwritten": "–"}[_class(task)]
-    return f"{sign} {task.points}" if task.state != UNWRITTEN else sign
+def _cell(task: TaskMark) -> dict:
+    kind = _kind(task)
+    sign = {"passed": f"✓ {task.points}", "wrong": f"✗ {task.points}", "unwritten": "–"}[kind]
+    return {"kind": kind, "sign": sign, "hover": task.misconception or task.state}
 
 
-def _hover(task: TaskMark) -> str:
-    return html.escape(readable(task.misconception or task.state), quote=True)
-
-
-def _by_task(sheet: str, marks: Sequence[Mark]) -> str:
-    rows = []
-    for place, task in enumerate(_tasks(sheet, marks)):
-        of_task = [mark.tasks[place] for mark in marks]
-        passed = sum(t.state == PASSED for t in of_task)
-        open_ = sum(t.state == UNWRITTEN for t in of_task)
-        mistakes = Counter(t.misconception for t in of_task if t.misconception).most_common(4)
-        names = ", ".join(f"{page.text(name)} ({count})" for name, count in mistakes)
-        title = f"<code>{page.text(task.id)}</code> {page.text(task.title)}"
-        rows.append(
-            f"<tr><th>{title}</th><td>{passed} of {len(marks)}</td><td>{open_}</td><td class=flags>{names}</td></tr>"
-        )
-    head = "<tr><th>Task</th><th>Passed</th><th>Not written</th><th>Mistakes with a name</th></tr>"
-    return f"<div class=scroll><table class=grades><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
-
-
-def _levels(marks: Sequence[Mark]) -> list[str]:
-    """One line for each level of isolation that held, with what it lacks."""
-    found = Counter((mark.level, mark.missing) for mark in marks if mark.level)
-    return [f"{_level(*which)} Submissions run so: {count}." for which, count in sorted(found.items())]
-
-
-def _level(level: str, missing: Sequence[str]) -> str:
-    lacks = f" It lacks: {page.text(' '.join(missing))}" if missing else ""
-    return f"Isolation: <b>{page.text(level)}</b>{STRONG_WORDS if level == STRONG else ''}.{lacks}"
+def _task_in_all(task: "TaskMark | Task", place: int, marks: Sequence[Mark]) -> dict:
+    """How all learners did on one task; `place` is its place among the sheet's."""
+    of_task = [mark.tasks[place] for mark in marks]
+    return {
+        "id": task.id,
+        "title": task.title,
+        "worth": task.worth if marks else task.points,
+        "passed": sum(t.state == PASSED for t in of_task),
+        "unwritten": sum(t.state == UNWRITTEN for t in of_task),
+        "mistakes": Counter(t.misconception for t in of_task if t.misconception).most_common(4),
+    }

@@ -31,8 +31,10 @@ def version() -> int:
         return 0
 
 
-def restrict(readable: Iterable[str], writable: Iterable[str]) -> None:
+def restrict(readable: Iterable[str], listed: Iterable[str], writable: Iterable[str]) -> None:
     """From now on this process reads `readable` and `writable` alone, and writes `writable` alone, for good.
+
+    Of the folders `listed`, and of those in them, it can also see which names they hold.
 
     Raises:
         OSError: the kernel does not offer it.
@@ -44,6 +46,8 @@ def restrict(readable: Iterable[str], writable: Iterable[str]) -> None:
     )
     for path in readable:
         _allow(handle, path, READ_FILE | READ_FOLDER)
+    for path in listed:
+        _allow(handle, path, READ_FOLDER)
     for path in writable:
         _allow(handle, path, every & ~1)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)

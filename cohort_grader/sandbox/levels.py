@@ -7,8 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache
 
-from cohort_grader.sandbox import landlock, namespaces, seccomp
-from cohort_grader.sandbox import visible as world
+from cohort_grader.sandbox import landlock, namespaces, seccomp, visible
 from exercise_checks.running.limits import limit
 
 STRONG, WEAK = "strong", "weak"
@@ -94,21 +93,21 @@ SETTINGS = {
     **{"MPLBACKEND": "Agg", "CUDA_VISIBLE_DEVICES": "", "COURSE_PROGRESS": "", "PYTHONHASHSEED": "0"},
 }
 SYSTEM_VARIABLES = ("LD_LIBRARY_PATH", "SYSTEMROOT")
-PLACES = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR")  # where libraries keep caches
-TEMPORARY = ("TMPDIR", "TEMP", "TMP")
+CACHE_VARIABLES = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR")
+TEMPORARY_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 
 
 def environment(scratch: str) -> dict[str, str]:
     """The environment variables with which a worker is started: of the grader's own, only those imports need."""
-    kept = {name: os.environ[name] for name in (*SYSTEM_VARIABLES, *PLACES) if name in os.environ}
-    return kept | SETTINGS | dict.fromkeys(TEMPORARY, scratch)
+    kept = {name: os.environ[name] for name in (*SYSTEM_VARIABLES, *CACHE_VARIABLES) if name in os.environ}
+    return kept | SETTINGS | dict.fromkeys(TEMPORARY_VARIABLES, scratch)
 
 
-def enter_environment(scratch: str) -> None:
-    """After the imports: let the environment be that of a learner whose only folder is `scratch`."""
+def clean_environment(scratch: str) -> None:
+    """After the imports: leave of the environment what a learner may know, whose only folder is `scratch`."""
     kept = {name: os.environ[name] for name in SYSTEM_VARIABLES if name in os.environ}
     os.environ.clear()
-    os.environ.update(kept | SETTINGS | dict.fromkeys((*PLACES, *TEMPORARY), scratch))
+    os.environ.update(kept | SETTINGS | dict.fromkeys((*CACHE_VARIABLES, *TEMPORARY_VARIABLES), scratch))
     tempfile.tempdir = scratch  # chosen earlier, if an import has asked
 
 
@@ -116,17 +115,17 @@ def command(function: str, *arguments: object) -> list[str]:
     """A command line that starts Python and calls a function of the worker module with plain values."""
     call = f"{function}({', '.join(map(repr, arguments))})"
     paths = [place for place in sys.path if place and os.path.isdir(place)]
-    start = f"import sys; sys.path[:] = {[str(world.LESSON_PACKAGE.parent), *paths]!r}"
+    start = f"import sys; sys.path[:] = {[os.path.dirname(visible.LESSON_PACKAGE), *paths]!r}"
     return [sys.executable, "-c", f"{start}; from cohort_grader.sandbox import worker; worker.{call}"]
 
 
-def keep_to(core: int) -> None:
+def pin_to_core(core: int) -> None:
     """From now on compute on one core alone: a submission with many threads takes none of its neighbour's time."""
     if core != ANY_CORE:
         os.sched_setaffinity(0, {core})
 
 
-def restrain(limits: Limits, address_space: int | None, threads: bool) -> None:
+def set_limits(limits: Limits, address_space: int | None, threads: bool) -> None:
     """Set the limits that the system keeps for one process. On Windows there are none.
 
     Args:
@@ -175,8 +174,6 @@ def _missing_at_weak(reason: str) -> tuple[str, ...]:
         found += ["Files of whoever runs the grader can be read and changed: solutions, other submissions, reports."]
     else:
         found += ["Names and sizes of files outside of the scratch folder can be seen."]
-        if any(world.secrets()):
-            found += ["The answers in exercise_checks can be read, because it is installed among the libraries."]
     if not (linux_here and seccomp.supported()):
         found += ["The network can be reached.", "Programs can be started, and can outlive the submission."]
         found += ["Other processes of whoever runs the grader can be ended."]

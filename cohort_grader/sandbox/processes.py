@@ -1,10 +1,12 @@
 """The processes of workers: how they are started, kept to a core, and ended. Nothing here imports torch.
 
-At the strong level all workers come from a warmed process (`Warmed`), which has imported the libraries. Through its
-door each workshop gets a world of its own (`World`), with processes, users, files and network apart from all others.
+At the strong level all workers come from one process that has imported the libraries (`Preloaded`). On request it forks
+a sandbox for each pool (`Sandbox`), with processes, users, files and network apart from all others, and in it a child
+is forked for each worker.
 """
 
 import contextlib
+import json
 import os
 import select
 import shutil
@@ -18,8 +20,7 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Protocol
 
-from cohort_grader.sandbox import levels as sandbox
-from cohort_grader.sandbox import namespaces, worker
+from cohort_grader.sandbox import levels, namespaces, worker
 from cohort_grader.sandbox.levels import Limits
 from exercise_checks.running import other_process
 from exercise_checks.running.other_process import describe
@@ -40,10 +41,10 @@ class Process(Protocol):
 
 
 class Core:
-    """A processor core for a workshop's workers: one that no other workshop on this computer has, as far as they go."""
+    """A processor core for a pool's workers: one that no other pool on this computer has, as far as they go."""
 
     def __init__(self):
-        self.number, self.held = sandbox.ANY_CORE, None
+        self.number, self.held = levels.ANY_CORE, None
         if sys.platform != "linux":
             return
         cores = sorted(os.sched_getaffinity(0))
@@ -65,23 +66,25 @@ class Core:
 # ---------------------------------------------------------------------------------------------------------
 
 
-class Warmed:
-    """A process that imports everything, and then forks a world for each connection that is sent through its door.
+class Preloaded:
+    """A process that imports the libraries, and then forks a sandbox for each connection that is sent to it.
 
-    It ends with whoever started it: as soon as the door is closed, and with it go all worlds. A `World` may be asked
-    for at once; the answer comes when the imports are done.
+    It ends with whoever started it: as soon as `control` is closed, and with it end all sandboxes. A `Sandbox` may be
+    asked for at once; the answer comes when the imports are done.
 
     Args:
         limits: for each submission.
-        imports: modules beside those that every sheet needs.
+
+    Attributes:
+        control: the socket by which sandboxes are requested.
     """
 
-    def __init__(self, limits: Limits, imports: Sequence[str] = ()):
-        self.door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, limits: Limits):
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                sandbox.command("warm", theirs.fileno(), tuple(imports), *astuple(limits)),
-                env=sandbox.environment(namespaces.for_imports()),
+                levels.command("preload", theirs.fileno(), *astuple(limits)),
+                env=levels.environment(namespaces.cache_folder()),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -89,14 +92,14 @@ class Warmed:
                 start_new_session=True,  # Ctrl-C is for the grader
             )
 
-    def __enter__(self) -> "Warmed":
+    def __enter__(self) -> "Preloaded":
         return self
 
     def __exit__(self, *_) -> None:
         self.close()
 
     def close(self) -> None:
-        self.door.close()  # at which it ends, and everything in its worlds
+        self.control.close()  # at which it ends, and everything in its sandboxes
         try:
             self.process.wait(GRACE)
         except subprocess.TimeoutExpired:
@@ -104,52 +107,54 @@ class Warmed:
             self.process.wait()
 
 
-class World:
-    """One workshop's own world, and the process in it that starts workers when asked.
+class Sandbox:
+    """The namespaces that one pool's workers live in, and the process in them that forks workers on request.
 
     Args:
+        limits: for each submission.
         core: on which workers run.
-        imports, door: as in `Workshop`.
+        imports: modules that are imported beforehand, beside those that every sheet needs.
+        control: of a `Preloaded` with the same limits; None starts one for this sandbox.
 
     Raises:
-        RuntimeError: there is no such world; the sentence says why.
+        RuntimeError: there is no such sandbox; the sentence says why.
     """
 
-    def __init__(self, limits: Limits, core: int, imports: Sequence[str], door: socket.socket | None):
+    def __init__(self, limits: Limits, core: int, imports: Sequence[str], control: socket.socket | None):
         self.lock, self.closed = threading.Lock(), False
-        self.warmed = None if door else Warmed(limits, imports)
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        answer = b""
+        self.preloaded = None if control else Preloaded(limits)
+        self.connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        request, reply = json.dumps([core, list(imports)]).encode(), b""
         with theirs, contextlib.suppress(OSError):
-            socket.send_fds(door or self.warmed.door, [worker.CORE.pack(core)], [theirs.fileno()])
+            socket.send_fds(control or self.preloaded.control, [request], [theirs.fileno()])
         with contextlib.suppress(OSError):
-            self.control.settimeout(START)
-            answer = self.control.recv(4096)
-        if answer != worker.READY:
+            self.connection.settimeout(START)
+            reply = self.connection.recv(worker.LONGEST_PACKET)
+        if reply != worker.READY:
             self.close()
-            raise RuntimeError(f"No worker can be prepared: {answer.decode(errors='replace') or 'it ended at once'}.")
+            raise RuntimeError(f"No worker can be prepared: {reply.decode(errors='replace') or 'it ended at once'}.")
 
-    def start(self) -> tuple["Roomer", socket.socket]:
+    def start(self) -> tuple["SandboxedChild", socket.socket]:
         """Start a worker; return it and the connection to it."""
         ours, theirs = socket.socketpair()
         packet, handles = b"", []
         with self.lock, theirs, contextlib.suppress(OSError):
-            socket.send_fds(self.control, [worker.PID.pack(worker.OPEN, 0)], [theirs.fileno()])
-            packet, handles, _, _ = socket.recv_fds(self.control, 64, 1)
+            socket.send_fds(self.connection, [worker.PID.pack(worker.OPEN, 0)], [theirs.fileno()])
+            packet, handles, _, _ = socket.recv_fds(self.connection, 64, 1)
         if not handles:
             ours.close()
             raise RuntimeError(GONE)
-        return Roomer(self, worker.PID.unpack(packet)[1], handles[0]), ours
+        return SandboxedChild(self, worker.PID.unpack(packet)[1], handles[0]), ours
 
     def reap(self, number: int) -> int:
         """Wait for the end of a worker; return its status as `os.waitpid` gives it.
 
         Raises:
-            RuntimeError: the world has ended, and all in it: what its worker did is not the reason, or not known to be.
+            RuntimeError: the sandbox has ended, and all in it: its worker is not the reason, or not known to be.
         """
         with self.lock, contextlib.suppress(OSError):
-            self.control.send(worker.PID.pack(worker.REAP, number))
-            packet = self.control.recv(64)
+            self.connection.send(worker.PID.pack(worker.REAP, number))
+            packet = self.connection.recv(64)
             if packet:
                 return worker.PID.unpack(packet)[1]
         if self.closed:
@@ -157,32 +162,32 @@ class World:
         raise RuntimeError(GONE)
 
     def close(self) -> None:
-        """End the world, and wait until it has ended, and all in it."""
+        """End the sandbox, and wait until it has ended, and all in it."""
         self.closed = True
         with contextlib.suppress(OSError):  # it is gone, or was closed before
-            self.control.shutdown(socket.SHUT_WR)  # at which it ends
-            self.control.settimeout(GRACE)
-            while self.control.recv(64):
+            self.connection.shutdown(socket.SHUT_WR)  # at which it ends
+            self.connection.settimeout(GRACE)
+            while self.connection.recv(64):
                 pass
-        self.control.close()
-        if self.warmed:
-            self.warmed.close()
+        self.connection.close()
+        if self.preloaded:
+            self.preloaded.close()
 
 
-class Roomer:
-    """A worker in its room. Its number is one in the world of its workshop; `handle` is good here."""
+class SandboxedChild:
+    """A worker at the strong level. Its `number` counts in the sandbox only; `handle` is a descriptor of it here."""
 
-    def __init__(self, world: World, number: int, handle: int):
-        self.world, self.number, self.handle = world, number, handle
+    def __init__(self, sandbox: Sandbox, number: int, handle: int):
+        self.sandbox, self.number, self.handle = sandbox, number, handle
         self.status: int | None = None
 
     def kill(self) -> int:
         if self.status is None:
-            self.status = -signal.SIGKILL  # should its world be gone, `reap` says so once
+            self.status = -signal.SIGKILL  # should its sandbox be gone, `reap` says so once
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.handle, signal.SIGKILL)
             os.close(self.handle)
-            self.status = os.waitstatus_to_exitcode(self.world.reap(self.number))
+            self.status = os.waitstatus_to_exitcode(self.sandbox.reap(self.number))
         return self.status
 
     def how_it_ended(self) -> str:
@@ -196,49 +201,49 @@ class Roomer:
 # ---------------------------------------------------------------------------------------------------------
 
 
-class Spawning:
-    """A process of its own, and a scratch folder on disk, for each worker."""
+class Spawner:
+    """Starts a process with a scratch folder on disk for each worker. Arguments are those of `Sandbox`."""
 
     def __init__(self, limits: Limits, core: int, imports: Sequence[str]):
         self.arguments = (core, tuple(imports), *astuple(limits))
-        self.processes: set[Spawned] = set()
+        self.children: set[SpawnedChild] = set()
 
-    def start(self) -> tuple["Spawned", socket.socket]:
+    def start(self) -> tuple["SpawnedChild", socket.socket]:
         """Start a worker; return it and the connection to it."""
         ours, theirs = socket.socketpair()
         with theirs:
-            process = Spawned(self, theirs)
-        return process, ours
+            child = SpawnedChild(self, theirs)
+        return child, ours
 
     def close(self) -> None:
-        for process in tuple(self.processes):
-            process.kill()
+        for child in tuple(self.children):
+            child.kill()
 
 
-class Spawned:
+class SpawnedChild:
     """A worker at the weak level."""
 
-    def __init__(self, workshop: Spawning, connection: socket.socket):
-        self.workshop, self.folder = workshop, tempfile.mkdtemp(prefix="grading-")
-        scratch, for_imports = (os.path.join(self.folder, name) for name in ("scratch", "imports"))
+    def __init__(self, spawner: Spawner, connection: socket.socket):
+        self.spawner, self.folder = spawner, tempfile.mkdtemp(prefix="grading-")
+        scratch, caches = (os.path.join(self.folder, name) for name in ("scratch", "caches"))
         os.mkdir(scratch)
-        os.mkdir(for_imports)
+        os.mkdir(caches)
         self.process = other_process.start(
-            lambda number: sandbox.command("spawned", number, *workshop.arguments),
+            lambda number: levels.command("run_spawned", number, *spawner.arguments),
             connection,
             cwd=scratch,
-            env=sandbox.environment(for_imports),
+            env=levels.environment(caches),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        workshop.processes.add(self)
+        spawner.children.add(self)
 
     def kill(self) -> int:
         """End it, and what it started as far as that can be found; return its exit status."""
-        if self in self.workshop.processes:
+        if self in self.spawner.children:
             other_process.end(self.process)
             _remove(self.folder)
-            self.workshop.processes.discard(self)
+            self.spawner.children.discard(self)
         return self.process.returncode
 
     def how_it_ended(self) -> str:
@@ -254,3 +259,6 @@ def _remove(folder: str) -> None:
             if not os.path.islink(path):
                 os.chmod(path, 0o700)  # before it is listed
     shutil.rmtree(folder)
+
+
+World, Spawning = Sandbox, Spawner  # the names by which `pool` knows them

@@ -1,44 +1,39 @@
 """The untrusted side: a process in which a learner's cells run, and that answers the judge's requests.
 
-Three ways to begin, each called by a command line of `sandbox.command`: `warm` (the strong level: import once, fork a
-world for each workshop, and from there a worker into a room of its own for each submission), `spawned` (the weak level:
-one process per submission), and `try_strong_level`. Nothing in these processes knows a right answer.
+Three ways to begin, each called by a command line of `levels.command`: `preload` (the strong level: import once, fork a
+sandbox for each pool, and from there a worker for each submission), `run_spawned` (the weak level: one process per
+submission), and `try_strong_level`. Nothing in these processes knows a right answer.
 """
 
 import contextlib
 import gc
 import importlib
+import json
 import os
+import pkgutil
 import random
 import socket
 import struct
 import sys
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from cohort_grader.sandbox import landlock, linux, namespaces, seccomp
-from cohort_grader.sandbox import levels as sandbox
-from cohort_grader.sandbox import visible as world
+from cohort_grader.sandbox import landlock, levels, linux, namespaces, seccomp, visible
 from cohort_grader.sandbox.levels import Limits
 from exercise_checks.running import limits as system_limits
 from exercise_checks.running import other_process
 
 # Requests and replies of a worker.
 STARTED, RUN, OBSERVE, SEARCH = 0, 1, 2, 3
-# To a warmed process: the core for a world's workers, and with it the connection to who asks. From the world: READY.
-CORE = struct.Struct("!q")
+# A sandbox is requested by a core and a list of modules, as JSON, and a connection to whoever asks. It replies READY,
+# or what the trouble is. Then come requests for workers. Each of these is one packet.
 READY = b"ready"
-# Requests to a world; each is one packet.
 OPEN, REAP = b"o", b"r"
 PID = struct.Struct("!cq")
+LONGEST_PACKET = 4096
 PRELOADED = ("torch.optim", "matplotlib.pyplot", "IPython.display", "tqdm.auto", "numpy.random")
-# What else a sheet's solution imports while it runs, if that takes long. In another sheet a learner may import it, too.
-PRELOADED_FOR = {
-    "11_fast_conv": ("torch.distributed.tensor",),  # by torch.testing.assert_close
-    "13_lenet": ("torch._dynamo", "sklearn.datasets"),
-}
-LESSONS = ("ops", "layers", "arithmetic", "filters", "data", "lenet", "plotting", "training")
-# Not all of these can be read any more once the walls stand.
+# What serves a submission. It cannot be read any more once the walls stand.
 OWN = (
     "exercise_checks.running.observing",
     "exercise_checks.running.protocol",
@@ -107,37 +102,44 @@ def _observe(names: dict, entry: str, use: str, arguments: tuple, options: dict,
 # ---------------------------------------------------------------------------------------------------------
 
 
-def warm(door: int, imports: tuple[str, ...], *limits) -> None:
-    """Import everything in a world without network, and fork a world behind all walls for each connection that comes.
+def preload(control: int, *limits) -> None:
+    """Import everything in namespaces without network, and fork a sandbox for each connection that comes.
 
     Args:
-        door: descriptor of a packet socket to the grader.
-        imports: modules beside those that every sheet needs.
+        control: descriptor of a packet socket to the grader.
         limits: the fields of `Limits`.
     """
-    with socket.socket(fileno=door) as grader:
+    with socket.socket(fileno=control) as grader:
         trouble = ""
         try:
-            _enter_world()
-            _import_everything(imports)
-            _be_ready_to_fork()
+            _enter_namespaces()
+            _import_everything()
         except Exception as error:
             trouble = _words(error)
         while True:
-            packet, descriptors, _, _ = socket.recv_fds(grader, CORE.size, 1)
+            packet, descriptors, _, _ = socket.recv_fds(grader, LONGEST_PACKET, 1)
             if not packet:
                 os._exit(0)
             # Should this one not be served any more, others are.
             with socket.socket(fileno=descriptors[0]) as judge, contextlib.suppress(OSError):
+                core, imports = json.loads(packet)
+                try:
+                    if not trouble:
+                        _get_ready(imports)
+                except Exception as error:
+                    trouble = _words(error)
                 if trouble:
                     judge.send(trouble.encode())
                 elif os.fork() == 0:
                     grader.close()
-                    _end_with(partial(_keep_rooms, judge, Limits(*limits), *CORE.unpack(packet)))
+                    _end_with(partial(_run_sandbox, judge, Limits(*limits), core))
 
 
-def _be_ready_to_fork() -> None:
-    sandbox.enter_environment(namespaces.SCRATCH)
+def _get_ready(imports: Iterable[str]) -> None:
+    """Import what is not there yet, and make the process one that can be forked, and quickly."""
+    if gc.get_freeze_count() and sys.modules.keys() >= set(imports):
+        return
+    _import_where_possible(imports)
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("a library started a thread while it was imported, and threads do not survive a fork")
     gc.collect()
@@ -145,56 +147,57 @@ def _be_ready_to_fork() -> None:
     linux.take_huge_pages()
 
 
-def _keep_rooms(judge: socket.socket, limits: Limits, core: int) -> None:
-    """Enter a world of one's own, and serve `OPEN` and `REAP` until the judge closes the connection."""
+def _run_sandbox(judge: socket.socket, limits: Limits, core: int) -> None:
+    """Enter new namespaces, and serve `OPEN` and `REAP` until the judge closes the connection."""
     try:
-        rooms = _Rooms(limits, core, _enter_world())
+        levels.clean_environment(namespaces.SCRATCH)
+        sandbox = _Sandbox(limits, core, _enter_namespaces())
     except Exception as error:
         judge.send(_words(error).encode())
         raise
     judge.send(READY)
-    rooms.receive(judge)
+    sandbox.serve(judge)
 
 
-class _Rooms:
-    """A world with one room per submission."""
+class _Sandbox:
+    """The process in a sandbox that forks a worker for each submission."""
 
     def __init__(self, limits: Limits, core: int, as_nobody: bool):
         self.limits, self.core, self.as_nobody = limits, core, as_nobody
         self.address_space = system_limits.address_space()
-        self.namespace = namespaces.own_process_namespace()
+        self.namespace = namespaces.open_process_namespace()
         with contextlib.suppress(OSError):  # a wish, not a wall: should memory run out, nobody else is to end
             Path("/proc/self/oom_score_adj").write_text("1000")
-        namespaces.furnish()
+        namespaces.build_root()
 
-    def receive(self, judge: socket.socket) -> None:
+    def serve(self, judge: socket.socket) -> None:
         while True:
             packet, descriptors, _, _ = socket.recv_fds(judge, 64, 1)
             if not packet:
                 return
             action, number = PID.unpack(packet)
             if action == OPEN:
-                self.open(judge, descriptors[0])
+                self._start_worker(judge, descriptors[0])
             else:
                 judge.send(PID.pack(REAP, os.waitpid(number, 0)[1]))
 
-    def open(self, judge: socket.socket, connection: int) -> None:
-        child = namespaces.start_in_room(self.namespace)
+    def _start_worker(self, judge: socket.socket, connection: int) -> None:
+        child = namespaces.fork_into_namespace(self.namespace)
         if child == 0:
             judge.close()
-            _end_with(lambda: self._live(connection))
+            _end_with(lambda: self._run_worker(connection))
         os.close(connection)
         handle = os.pidfd_open(child)
         socket.send_fds(judge, [PID.pack(OPEN, child)], [handle])
         os.close(handle)
 
-    def _live(self, connection: int) -> None:
+    def _run_worker(self, connection: int) -> None:
         os.close(self.namespace)
         with socket.socket(fileno=connection) as stream:
             try:
-                namespaces.close_door(self.limits.scratch_bytes, self.as_nobody)
-                sandbox.keep_to(self.core)
-                sandbox.restrain(self.limits, self.address_space, threads=namespaces.counts_threads())
+                namespaces.confine(self.limits.scratch_bytes, self.as_nobody)
+                levels.pin_to_core(self.core)
+                levels.set_limits(self.limits, self.address_space, threads=namespaces.counts_threads())
                 seccomp.install()
             except Exception as error:
                 say_started(stream, _words(error))
@@ -210,11 +213,11 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".rstrip(".")
 
 
-def _end_with(life) -> None:
-    """Live, and end without running anything that waits for the end of the process."""
+def _end_with(work: Callable[[], None]) -> None:
+    """Do the work, and end without running anything that waits for the end of the process."""
     status = 1
     try:
-        life()
+        work()
         status = 0
     except Exception as error:
         print(_words(error), file=sys.stderr, flush=True)
@@ -222,73 +225,77 @@ def _end_with(life) -> None:
         os._exit(status)
 
 
-def _enter_world() -> bool:
-    """Go on in a world of one's own; returns whether workers can become another user than the grader.
+def _enter_namespaces() -> bool:
+    """Go on in new namespaces; returns whether workers can become another user than the grader.
 
     Only children are in the new process namespace: this process waits for its child, and ends as that does.
     """
-    as_nobody = _leave_world()
+    as_nobody = _unshare()
     child = os.fork()
     if child:
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
-    _die_with_parent()
+    system_limits.die_with_parent()
     return as_nobody
 
 
-def _leave_world() -> bool:
+def _unshare() -> bool:
     """Returns whether workers can become another user than the grader."""
     user, group = os.geteuid(), os.getegid()
     if user == 0:
-        helped = _leave_with_helper(user, group)
+        helped = _unshare_with_helper(user, group)
     else:
         helped = False
-        namespaces.leave_world()
+        namespaces.unshare_all()
     if not helped:
         namespaces.write_id_maps("self", user, group, helper=False)
-    namespaces.take_place_for_imports()
+    namespaces.mount_cache_folder()
     return helped
 
 
-def _leave_with_helper(user: int, group: int) -> bool:
-    """As root: leave the world, and let a process that has not left it write number maps that nobody else may.
+def _unshare_with_helper(user: int, group: int) -> bool:
+    """As root: enter new namespaces, and let a process that stays outside write number maps that nobody else may.
 
     Returns False if it could not: a root without these rights, as in some containers, is limited like other users.
     """
-    left, waiting = socket.socketpair()
-    with left, waiting:
-        me, helper = os.readlink("/proc/self"), os.fork()  # its number there, which in a world is another one inside
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        # Its number as /proc has it: inside of a sandbox, which has its own, `os.getpid` gives another one.
+        me, helper = os.readlink("/proc/self"), os.fork()
         if helper == 0:
-            left.close()
-            if waiting.recv(1):
+            ours.close()
+            if theirs.recv(1):
                 _end_with(lambda: namespaces.write_id_maps(me, user, group, helper=True))
             os._exit(1)
         try:
-            namespaces.leave_world()
-            left.send(b"!")
+            namespaces.unshare_all()
+            ours.send(b"!")
         finally:
-            left.close()
+            ours.close()
             status = os.waitpid(helper, 0)[1]
     return status == 0
 
 
-def _import_everything(imports: tuple[str, ...]) -> None:
+def _import_everything(imports: Iterable[str] = ()) -> None:
+    """Import what every sheet needs, all lessons, what serves a submission, and `imports` where that is possible."""
     gc.disable()  # hardly anything that imports make is garbage, and to look for it takes a quarter of their time
     import torch
 
     torch.set_num_threads(1)
-    for name in (*PRELOADED, *(f"course_utils.{name}" for name in LESSONS), *OWN):
-        importlib.import_module(name)
-    for name in imports:
-        with contextlib.suppress(ImportError):  # it would only have saved time
+    lessons = (module.name for module in pkgutil.walk_packages([visible.LESSON_PACKAGE], "course_utils."))
+    for name in (*PRELOADED, *lessons, *OWN):
+        if not name.endswith("__main__"):
             importlib.import_module(name)
+    _import_where_possible(imports)
     from cohort_grader.cells import hide_checking
 
     hide_checking()
     gc.enable()
 
 
-def _die_with_parent() -> None:
-    system_limits.die_with_parent()
+def _import_where_possible(imports: Iterable[str]) -> None:
+    for name in imports:
+        with contextlib.suppress(ImportError):  # it would only have saved time
+            importlib.import_module(name)
 
 
 def try_strong_level() -> None:
@@ -296,13 +303,13 @@ def try_strong_level() -> None:
     if not seccomp.supported():
         sys.exit(f"there is no table of system calls for the processor {linux.processor()}.")
     try:
-        _enter_world()  # where the libraries would be imported
-        as_nobody = _enter_world()
-        rooms = namespaces.own_process_namespace()
-        namespaces.furnish()
-        worker = namespaces.start_in_room(rooms)
+        _enter_namespaces()  # where the libraries would be imported
+        as_nobody = _enter_namespaces()
+        own = namespaces.open_process_namespace()
+        namespaces.build_root()
+        worker = namespaces.fork_into_namespace(own)
         if worker == 0:
-            _end_with(lambda: (namespaces.close_door(1 << 20, as_nobody), seccomp.install()))
+            _end_with(lambda: (namespaces.confine(1 << 20, as_nobody), seccomp.install()))
     except OSError as error:
         sys.exit(_words(error))
     sys.exit(os.waitpid(worker, 0)[1] != 0)  # it has said why
@@ -313,7 +320,7 @@ def try_strong_level() -> None:
 # ---------------------------------------------------------------------------------------------------------
 
 
-def spawned(connection: int, core: int, imports: tuple[str, ...], *limits) -> None:
+def run_spawned(connection: int, core: int, imports: tuple[str, ...], *limits) -> None:
     """Serve one submission in this process, which was started for it alone, in its scratch folder.
 
     Args:
@@ -325,9 +332,9 @@ def spawned(connection: int, core: int, imports: tuple[str, ...], *limits) -> No
     with other_process.take(connection) as stream:
         try:
             _import_everything(imports)
-            sandbox.enter_environment(os.getcwd())
-            sandbox.keep_to(core)
-            _wall_in(Limits(*limits))
+            levels.clean_environment(os.getcwd())
+            levels.pin_to_core(core)
+            _restrict(Limits(*limits))
         except Exception as error:
             say_started(stream, _words(error))
             return
@@ -335,15 +342,15 @@ def spawned(connection: int, core: int, imports: tuple[str, ...], *limits) -> No
         serve(stream)
 
 
-def _wall_in(limits: Limits) -> None:
+def _restrict(limits: Limits) -> None:
     """What can be had without namespaces: folders and system calls on Linux, and the limits that each system keeps."""
     if sys.platform != "linux":
-        sandbox.restrain(limits, None, threads=False)
+        levels.set_limits(limits, None, threads=False)
         return
     taken = system_limits.address_space()
     if landlock.version():
-        readable = [path for path in (*world.libraries(), str(world.LESSON_PACKAGE)) if os.path.exists(path)]
-        landlock.restrict(readable, [os.getcwd(), *world.DEVICES])
-    sandbox.restrain(limits, taken, threads=False)
+        readable, listed = visible.without_hidden()
+        landlock.restrict([*readable, visible.LESSON_PACKAGE], listed, [os.getcwd(), *visible.DEVICES])
+    levels.set_limits(limits, taken, threads=False)
     if seccomp.supported():
         seccomp.install(seccomp.METADATA[linux.processor()])

@@ -21,16 +21,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cohort_grader import batch, marking, marks, page, reports
+from cohort_grader import batch, marking, marks, reports
+from cohort_grader.__main__ import main
 from cohort_grader.batch import Batch, Refused
 from cohort_grader.forbidden import Source, search
 from cohort_grader.marks import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
 from cohort_grader.reports import Entry
-from cohort_grader.sandbox import levels as sandbox
-from cohort_grader.sandbox import worker
-from cohort_grader.sandbox.pool import CellOutcome, Workshop
+from cohort_grader.sandbox import levels
+from cohort_grader.sandbox.pool import CellOutcome
+from cohort_grader.sandbox.pool import Workshop as WorkerPool
 from cohort_grader.submissions import MOST_BYTES, Submission, Unreadable, cells_of, collect
-from course_utils.__main__ import main
 from exercise_checks import tasks
 from exercise_checks.judging import cases_of
 from exercise_checks.running.observing import Case, Failure, FailureKind, Observation, observe
@@ -43,7 +43,7 @@ RIGHT = (
     "def corr2d(X, K):\n    return sum((X.unfold(0, K.shape[0], 1).unfold(1, K.shape[1], 1) * K).flatten(2).unbind(2))"
 )
 FLIPPED = RIGHT.replace("* K)", "* K.flip(0, 1))")
-STRONG_LEVEL = sandbox.levels()[0]
+STRONG_LEVEL = levels.levels()[0]
 needs_strong = pytest.mark.skipif(not STRONG_LEVEL.holds, reason=" ".join(STRONG_LEVEL.missing))
 needs_links = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links and pipes in the file system")
 
@@ -326,12 +326,12 @@ def test_no_solution_uses_what_its_task_forbids(sheet):
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Marking: with a workshop that has no walls, or with made-up answers
+# Marking: with a pool that has no walls, or with made-up answers
 # ---------------------------------------------------------------------------------------------------------
 
 
 class Bench:
-    """A workshop for honest code, in this process; `answers` stands for what a hostile worker might send instead."""
+    """A pool for honest code, in this process; `answers` stands for what a hostile worker might send instead."""
 
     level, missing = "none", ("Everything.",)
 
@@ -692,12 +692,20 @@ def test_names_that_a_system_reserves_are_changed(name):
     assert re.search(r"-[0-9a-f]{8}\.html$", reports.page_name(name))
 
 
+@pytest.mark.parametrize("name", ["\U00010428" * 62, "x" * 100])
+def test_a_page_with_a_long_name_can_be_written(name, tmp_path):
+    (tmp_path / "feedback").mkdir()
+    reports.write(tmp_path, SHEET, 1, [Entry(nasty_mark(name))])
+    assert [path.name for path in (tmp_path / "feedback").iterdir()] == [reports.page_name(name)]
+
+
 def test_tables_mark_where_they_differ():
-    assert page.tables((("1", "2"),), (("1", "3"),)).count("class=off") == 1
+    task = TaskMark("corr2d", "Two loops", 0, 3, WRONG, "", "", (("1", "2"),), (("1", "3"),))
+    assert reports.feedback(Mark("ada", (task,)), SHEET).count('class="off"') == 1
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Batches, with the real workshop
+# Batches, with real workers
 # ---------------------------------------------------------------------------------------------------------
 
 
@@ -748,9 +756,9 @@ def test_a_second_start_marks_only_what_changed(graded, tmp_path, monkeypatch):
     shutil.copytree(folder, tmp_path / "in")
     shutil.copytree(out, tmp_path / "out")
     asked = []
-    carried = batch._side_by_side
+    graded_before = batch._side_by_side
     monkeypatch.setattr(
-        batch, "_side_by_side", lambda b, orders, done: asked.extend(orders) or carried(b, orders, done)
+        batch, "_side_by_side", lambda b, requests, done: asked.extend(requests) or graded_before(b, requests, done)
     )
     batch.grade(Batch(tmp_path / "in", SHEET, tmp_path / "out", jobs=1, allow_weak=True))
     assert asked == []
@@ -758,7 +766,7 @@ def test_a_second_start_marks_only_what_changed(graded, tmp_path, monkeypatch):
     save(tmp_path / "in" / "curie.ipynb", notebook())
     save(tmp_path / "in" / "late.ipynb", notebook())
     marks = batch.grade(Batch(tmp_path / "in", SHEET, tmp_path / "out", jobs=1, allow_weak=True))
-    assert [json.loads(order)["learner"] for order in asked] == ["curie", "late"]
+    assert [json.loads(request)["learner"] for request in asked] == ["curie", "late"]
     assert [mark.points for mark in marks if mark.learner in ("curie", "late")] == [10, 10]
 
 
@@ -772,7 +780,7 @@ def test_marks_that_were_cut_off_are_made_anew_and_are_the_same(graded, tmp_path
 
 
 def command(folder: Path, out: Path, *more: str) -> list[str]:
-    start = [sys.executable, "-m", "course_utils", "grade", str(folder), "--sheet", SHEET, "--out", str(out)]
+    start = [sys.executable, "-m", "cohort_grader", str(folder), "--sheet", SHEET, "--out", str(out)]
     return [*start, "--seed", "7", "--jobs", "2", "--allow-weak-isolation", *more]
 
 
@@ -859,12 +867,12 @@ def wait_until(holds, process: subprocess.Popen, seconds=120):
 def test_the_libraries_are_imported_twice_however_many_jobs_there_are(graded, tmp_path):
     """Once for all that run submissions, and once for all that judge; whoever started these needs no torch."""
     with grading(graded[0], tmp_path / "out") as process:
-        seen, with_torch, warmed, threads = set(), set(), set(), set()
+        seen, with_torch, preloaded, threads = set(), set(), set(), set()
         while process.poll() is None:
             running = commands(descendants(process.pid))
             seen |= set(running)
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                warmed |= started_as("worker.warm(", process.pid)
+                preloaded |= started_as("worker.preload(", process.pid)
                 for server in started_as("forkserver", process.pid):
                     if started_as("forkserver", server):  # it has forked
                         threads.add(len(os.listdir(f"/proc/{server}/task")))
@@ -872,10 +880,10 @@ def test_the_libraries_are_imported_twice_however_many_jobs_there_are(graded, tm
                     if "libtorch_cpu" in Path(f"/proc/{number}/maps").read_text():
                         with_torch.add(words)
         assert process.stderr.read() == ""
-    assert len(warmed) == 1
+    assert len(preloaded) == 1
     assert threads == {1}
-    assert sorted("worker.warm(" in words for words in with_torch) == [False, True]
-    assert not any("-m course_utils grade" in words for words in with_torch)
+    assert sorted("worker.preload(" in words for words in with_torch) == [False, True]
+    assert not any("-m cohort_grader" in words for words in with_torch)
     wait_for_the_end_of(seen)
 
 
@@ -893,9 +901,9 @@ def test_when_the_shared_process_dies_all_marks_are_right(graded, tmp_path, mark
     folder, whole, _ = graded
     kept = tmp_path / "out" / batch.KEPT
     with grading(folder, tmp_path / "out") as process:
-        assert wait_until(lambda: started_as("worker.warm(", process.pid), process)
+        assert wait_until(lambda: started_as("worker.preload(", process.pid), process)
         wait_until(lambda: len(list(kept.glob("?" * 64 + ".json"))) >= marks_before, process)
-        for number in started_as("worker.warm(", process.pid):
+        for number in started_as("worker.preload(", process.pid):
             os.kill(number, signal.SIGKILL)
         assert process.wait(300) == 0
         assert process.stderr.read() == ""
@@ -914,11 +922,11 @@ def test_stopped_by_ctrl_c_it_says_so_and_leaves_nothing_running(graded, tmp_pat
     wait_for_the_end_of(started)
 
 
-def deadly(order: str) -> str:
-    """As `batch.carry_out`, but that one learner's submission ends the grader's own process."""
-    if json.loads(order)["learner"] == "boole":
+def deadly(request: str) -> str:
+    """As `batch.grade_one`, but that one learner's submission ends the grader's own process."""
+    if json.loads(request)["learner"] == "boole":
         os._exit(9)
-    return batch.carry_out(order)
+    return batch.grade_one(request)
 
 
 def test_a_submission_that_kills_the_grader_kills_no_other_mark(graded, tmp_path, monkeypatch):
@@ -927,7 +935,7 @@ def test_a_submission_that_kills_the_grader_kills_no_other_mark(graded, tmp_path
     for name in ("ada", "boole"):
         save(submissions / f"{name}.ipynb", json.loads((folder / f"{name}.ipynb").read_text(encoding="utf-8")))
     submit = batch.ProcessPoolExecutor.submit
-    monkeypatch.setattr(batch.ProcessPoolExecutor, "submit", lambda self, _, order: submit(self, deadly, order))
+    monkeypatch.setattr(batch.ProcessPoolExecutor, "submit", lambda self, _, request: submit(self, deadly, request))
     marks = batch.grade(Batch(submissions, SHEET, tmp_path / "out", seed=7, jobs=2, allow_weak=True))
     assert [mark.points for mark in marks] == [10, 0]
     assert "failed twice" in marks[1].problem
@@ -939,37 +947,37 @@ def test_a_submission_that_kills_the_grader_kills_no_other_mark(graded, tmp_path
 def test_a_grader_that_cannot_work_says_so_and_marks_nobody(graded, tmp_path, monkeypatch):
     folder, _, _ = graded
     submit = batch.ProcessPoolExecutor.submit
-    monkeypatch.setattr(batch.ProcessPoolExecutor, "submit", lambda self, _, order: submit(self, helpless, order))
+    monkeypatch.setattr(batch.ProcessPoolExecutor, "submit", lambda self, _, request: submit(self, helpless, request))
     with pytest.raises(Refused, match="No worker can be prepared: a file is missing"):
         batch.grade(Batch(folder, SHEET, tmp_path / "out", seed=7, jobs=1, allow_weak=True))
     assert reports_in(tmp_path / "out") == {}
 
 
-def helpless(order: str) -> str:
+def helpless(request: str) -> str:
     def cannot(imports):
         raise RuntimeError("No worker can be prepared: a file is missing.")
 
-    batch._workshop = cannot
-    return batch.carry_out(order)
+    batch._pool = cannot
+    return batch.grade_one(request)
 
 
-def test_a_workshop_that_is_gone_is_replaced(monkeypatch):
+def test_a_pool_that_is_gone_is_replaced(monkeypatch):
     ends = iter([RuntimeError("the process that starts them is gone"), None])
     opened = []
 
-    def mark(workshop, submission, sheet, seed):
-        opened.append(workshop)
+    def mark(pool, submission, sheet, seed):
+        opened.append(pool)
         if error := next(ends):
             raise error
         return marking.ungraded("ada", sheet, "-")
 
     monkeypatch.setattr(marking, "mark", mark)
-    monkeypatch.setattr(batch, "_workshops", {})
-    monkeypatch.setattr(batch, "_workshop", lambda imports: batch._workshops.setdefault(imports, Bench()))
-    order = batch._order(Batch(Path("in"), SHEET, Path("out"), allow_weak=True), Submission("ada"), 1)
+    monkeypatch.setattr(batch, "_pools", {})
+    monkeypatch.setattr(batch, "_pool", lambda imports: batch._pools.setdefault(imports, Bench()))
+    request = batch._request(Batch(Path("in"), SHEET, Path("out"), allow_weak=True), Submission("ada"), 1)
     with pytest.raises(RuntimeError):
-        batch.carry_out(order)
-    assert marks.from_json(batch.carry_out(order)).learner == "ada"
+        batch.grade_one(request)
+    assert marks.from_json(batch.grade_one(request)).learner == "ada"
     assert opened[0] is not opened[1]
 
 
@@ -988,8 +996,8 @@ def test_a_dask_cluster_gives_the_same_grades(graded, tmp_path):
 
 def test_a_weak_level_is_refused_unless_it_is_allowed(graded, tmp_path, monkeypatch):
     folder, _, _ = graded
-    weak = sandbox.Level(sandbox.WEAK, True, ("The network can be reached.",))
-    monkeypatch.setattr(sandbox, "strongest", lambda: weak)
+    weak = levels.Level(levels.WEAK, True, ("The network can be reached.",))
+    monkeypatch.setattr(levels, "strongest", lambda: weak)
     with pytest.raises(Refused, match=r"--allow-weak-isolation(.|\n)*The network can be reached\."):
         batch.grade(Batch(folder, SHEET, tmp_path / "out"))
     assert not (tmp_path / "out" / "grades.csv").exists()
@@ -1008,8 +1016,21 @@ def test_what_cannot_be_graded_as_asked_is_said(graded, tmp_path, capsys):
         ([str(folder), "--sheet", SHEET, "--out", str(tmp_path), "--executor", "spark=x"], "must be dask="),
     ]
     for words, sentence in refusals:
-        assert main(["grade", *words]) == 2
+        assert main(words) == 2
         assert sentence in capsys.readouterr().err
+
+
+def test_started_among_the_submissions_it_imports_none_of_them(tmp_path):
+    folder = tmp_path / "in"
+    save(folder / "ada.ipynb", tiny())
+    for name in ("argparse", "filelock", "jinja2", "multiprocessing", "selectors", "socket", "torch", "tqdm"):
+        (folder / f"{name}.py").write_text(f"open({str(tmp_path / name)!r}, 'w')", encoding="utf-8")
+    words = command(Path(), tmp_path / "out")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
+    assert not (folder / "__pycache__").exists()
 
 
 def test_two_starts_into_one_folder_are_refused(graded, tmp_path):
@@ -1027,27 +1048,27 @@ def test_an_empty_folder_gives_empty_reports(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def workshop_for():
-    """Workshops as a batch has them for a sheet."""
+def pool_for():
+    """Pools of workers as a batch has them for a sheet."""
     with contextlib.ExitStack() as opened:
         known = {}
 
         def find(sheet):
-            imports = worker.PRELOADED_FOR.get(sheet, ())
+            imports = batch.imports_of(sheet)
             if imports not in known:
-                known[imports] = opened.enter_context(Workshop(imports=imports))
+                known[imports] = opened.enter_context(WorkerPool(imports=imports))
             return known[imports]
 
         yield find
 
 
 @pytest.mark.parametrize("sheet", existing_sheets())
-def test_a_solved_sheet_earns_all_points_and_an_unsolved_one_none(workshop_for, sheet):
+def test_a_solved_sheet_earns_all_points_and_an_unsolved_one_none(pool_for, sheet):
     handed = {
         folder: cells_of((ROOT / folder / f"{sheet}.ipynb").read_bytes()) for folder in ("solutions", "exercises")
     }
     solved_, unsolved = (
-        marking.mark(workshop_for(sheet), Submission(name, found), sheet, 5) for name, found in handed.items()
+        marking.mark(pool_for(sheet), Submission(name, found), sheet, 5) for name, found in handed.items()
     )
     assert [task.message for task in solved_.tasks if task.state != PASSED] == []
     assert solved_.points == solved_.worth
@@ -1057,11 +1078,11 @@ def test_a_solved_sheet_earns_all_points_and_an_unsolved_one_none(workshop_for, 
 
 
 @pytest.mark.parametrize("sheet", existing_sheets())
-def test_a_solved_sheet_imports_nothing_that_takes_long(workshop_for, sheet):
-    """What one needs is imported once for all (`worker.PRELOADED_FOR`), not by each submission."""
+def test_a_solved_sheet_imports_nothing_that_takes_long(pool_for, sheet):
+    """What one needs is imported once for all (`Task.imports`), not by each submission."""
     first, last = "import sys\nbefore = set(sys.modules)", "def late():\n    return sorted({*sys.modules} - before)"
     written = (first, *cells_of((ROOT / "solutions" / f"{sheet}.ipynb").read_bytes()), last)
-    with workshop_for(sheet).open(written, "ada") as learner:
+    with pool_for(sheet).open(written, "ada") as learner:
         learner.run()
         for task in tasks.of_sheet(sheet):
             learner.observe(task.id, task.use, cases_of(task, 5), task.seconds)
@@ -1078,7 +1099,7 @@ GUIDE = (ROOT / "instructor" / "grading.md").read_text(encoding="utf-8")
 
 def test_the_guide_names_options_that_exist(capsys):
     with pytest.raises(SystemExit):
-        main(["grade", "--help"])
+        main(["--help"])
     offered = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
     assert set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", GUIDE)) <= offered
     assert offered - {"--help"} <= set(re.findall(r"--[a-z][a-z-]+", GUIDE))

@@ -3,6 +3,7 @@
 import errno
 import os
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -17,40 +18,40 @@ import pytest
 import torch
 
 import course_utils
-from cohort_grader.sandbox import levels as sandbox
-from cohort_grader.sandbox import linux, seccomp
-from cohort_grader.sandbox import pool as workshop_module
-from cohort_grader.sandbox import visible as world
-from cohort_grader.sandbox.pool import CellOutcome, Limits, Workshop
-from cohort_grader.sandbox.processes import Core, Warmed, describe
-from exercise_checks.running.observing import Case, Failure
+from cohort_grader.sandbox import levels, linux, seccomp, visible
+from cohort_grader.sandbox import pool as pool_module
+from cohort_grader.sandbox.pool import CellOutcome, Limits
+from cohort_grader.sandbox.pool import Workshop as WorkerPool
+from cohort_grader.sandbox.processes import Core, Preloaded, describe
+from exercise_checks.running.observing import Case, Failure, FailureKind
 
+ROOT = Path(course_utils.__file__).parents[1]
 LIMITS = Limits(memory_bytes=1 << 30, threads=64)
-STRONG_LEVEL = sandbox.levels()[0]
+STRONG_LEVEL = levels.levels()[0]
 on_linux = pytest.mark.skipif(not STRONG_LEVEL.holds, reason=" ".join(STRONG_LEVEL.missing))
 ONE = [Case("one", (2,))]
 
 
 @pytest.fixture(scope="module")
 def strong():
-    with Workshop(LIMITS, level="strong") as workshop:
-        yield workshop
+    with WorkerPool(LIMITS, level="strong") as pool:
+        yield pool
 
 
 @pytest.fixture(scope="module")
 def weak():
-    with Workshop(LIMITS, level="weak") as workshop:
-        yield workshop
+    with WorkerPool(LIMITS, level="weak") as pool:
+        yield pool
 
 
 @pytest.fixture(params=[pytest.param("strong", marks=on_linux), "weak"])
-def workshop(request):
+def pool(request):
     return request.getfixturevalue(request.param)
 
 
-def ask(workshop, source: str, *args):
+def ask(pool, source: str, *args):
     """What the function `answer` in this cell returns."""
-    with workshop.open([textwrap.dedent(source)], "test") as worker:
+    with pool.open([textwrap.dedent(source)], "test") as worker:
         assert worker.run() == [CellOutcome(0, True, None)]
         [seen] = worker.observe("answer", "call", [Case("", args)], 20)
         assert seen.failure is None, seen.failure
@@ -92,12 +93,12 @@ def descendants(process: int) -> set[int]:
 # ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_cell_runs_in_order_and_says_how_it_ended(workshop):
+def test_every_cell_runs_in_order_and_says_how_it_ended(pool):
     cells = ["x = 1", "1 / 0", "def f(a):\n    return a + x", "raise SystemExit('bye')", "x = 40"]
-    with workshop.open(cells, "ann") as worker:
+    with pool.open(cells, "ann") as worker:
         failures = {outcome.index: outcome.failure for outcome in worker.run() if not outcome.ok}
-        assert failures[1] == Failure("ZeroDivisionError", "division by zero", "line 1: `1 / 0`")
-        assert failures[3].kind == "SystemExit"
+        assert failures[1] == Failure(FailureKind.RAISED, "division by zero", "line 1: `1 / 0`", "ZeroDivisionError")
+        assert failures[3].error == "SystemExit"
         assert failures.keys() == {1, 3}
         assert [seen.value for seen in worker.observe("f", "call", ONE * 2, 5)] == [42, 42]
         assert worker.ended is None
@@ -107,7 +108,7 @@ def test_every_cell_runs_in_order_and_says_how_it_ended(workshop):
 def test_what_is_not_defined_is_said(strong):
     with strong.open(["f = 1"], "ann") as worker:
         [seen] = worker.observe("g", "call", ONE, 5)
-        assert seen.failure.kind == "Unusable"
+        assert seen.failure.kind is FailureKind.UNUSABLE
         assert "`g`" in seen.failure.words
 
 
@@ -133,13 +134,13 @@ def test_gradients_changes_and_modules_are_seen(strong):
 @on_linux
 def test_check_and_hint_do_nothing(strong):
     cell = """
-    from exercise_checks.checking import check, failing_case, hint
+    from exercise_checks import check, failing_case, hint
     assert check("corr2d", 1) is hint("corr2d") is None
     """
     with strong.open([textwrap.dedent(cell), "failing_case('corr2d')"], "ann") as worker:
         first, second = worker.run()
         assert first.ok
-        assert second.failure.kind == "LookupError"
+        assert second.failure.error == "LookupError"
 
 
 @on_linux
@@ -153,12 +154,12 @@ def test_nothing_that_is_printed_comes_back(strong):
 # ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_process_that_ends_is_replaced_for_the_next_task(workshop):
+def test_a_process_that_ends_is_replaced_for_the_next_task(pool):
     cells = ["import os", "def f(a):\n    os._exit(3)", "def g(a):\n    return a"]
-    with workshop.open(cells, "ann") as worker:
+    with pool.open(cells, "ann") as worker:
         worker.run()
         [seen] = worker.observe("f", "call", ONE * 3, 5)
-        assert seen.failure == Failure("WorkerEnded", "it ended itself with exit status 3.")
+        assert seen.failure == Failure(FailureKind.ENDED, "it ended itself with exit status 3.")
         assert worker.ended == "it ended itself with exit status 3."
         assert [seen.value for seen in worker.observe("g", "call", ONE, 5)] == [2]
         assert worker.ended is None
@@ -173,7 +174,7 @@ def test_a_cell_that_ends_the_process_is_left_out(strong):
 
 
 @on_linux
-def test_one_core_is_all_that_a_submission_gets(workshop):
+def test_one_core_is_all_that_a_submission_gets(pool):
     """So that one with many threads takes no time of those that run beside it."""
     cell = """
         import os
@@ -182,15 +183,15 @@ def test_one_core_is_all_that_a_submission_gets(workshop):
         def others():
             os.sched_setaffinity(0, range(os.cpu_count()))
         """
-    with workshop.open([textwrap.dedent(cell)], "one") as worker:
+    with pool.open([textwrap.dedent(cell)], "one") as worker:
         [seen] = worker.observe("core", "call", [Case("")], 20)
         assert len(seen.value) == 1
         [seen] = worker.observe("others", "call", [Case("")], 20)
-        assert seen.failure.kind == "PermissionError"
+        assert seen.failure.error == "PermissionError"
 
 
 @on_linux
-def test_workshops_side_by_side_take_different_cores():
+def test_pools_side_by_side_take_different_cores():
     there = os.sched_getaffinity(0)
     cores = [Core() for _ in range(len(there) + 1)]  # one more than there are
     own = [core.number for core in cores if core.held.getsockname()]
@@ -202,7 +203,7 @@ def test_workshops_side_by_side_take_different_cores():
 
 @on_linux
 def test_a_source_that_is_too_much_to_search_is_no_loss(strong, monkeypatch):
-    monkeypatch.setattr(workshop_module, "SEARCH", -workshop_module.GRACE)
+    monkeypatch.setattr(pool_module, "SEARCH", -pool_module.GRACE)
     with strong.open(["def f():\n    return 7"], "long") as worker:
         assert worker.search({"f": ["conv2d"]}) is None
         assert worker.run() == [CellOutcome(0, True, None)]
@@ -222,7 +223,7 @@ def test_time_for_all_cases_together_is_one_limit(strong):
     with strong.open(["import time\ndef f(a):\n    time.sleep(1.5)\n    return a"], "ann") as worker:
         seen = worker.observe("f", "call", ONE * 9, 4)
         assert seen[0].value == 2
-        assert seen[-1].failure.kind == "TimeUp"
+        assert seen[-1].failure.kind is FailureKind.TIME_UP
         assert seen[-1].failure.words == "4"
         assert len(seen) == 3
 
@@ -230,14 +231,14 @@ def test_time_for_all_cases_together_is_one_limit(strong):
 @on_linux
 def test_time_for_the_whole_submission_is_a_limit():
     limits = Limits(seconds_per_cell=2, total_seconds=8)
-    with Workshop(limits) as workshop, workshop.open(["while True: pass"] * 9, "ann") as worker:
+    with WorkerPool(limits) as pool, pool.open(["while True: pass"] * 9, "ann") as worker:
         outcomes = worker.run()
         assert not any(outcome.ok for outcome in outcomes)
-        assert outcomes[0].failure.kind == "TimeUp"
-        assert outcomes[-1].failure.kind == "NotRun"
+        assert outcomes[0].failure.kind is FailureKind.TIME_UP
+        assert outcomes[-1].failure.kind is FailureKind.NOT_RUN
         assert "8 s" in worker.ended
         [seen] = worker.observe("f", "call", ONE, 5)
-        assert seen.failure.kind == "WorkerEnded"
+        assert seen.failure.kind is FailureKind.ENDED
 
 
 def test_the_end_of_a_process_in_words():
@@ -254,9 +255,9 @@ def test_nothing_is_left_when_the_grader_is_killed(level, tmp_path):
     script = f"""
     import os, threading, time
     from pathlib import Path
-    from cohort_grader.sandbox.pool import Limits, Workshop
-    workshop = Workshop(Limits(seconds_per_cell=100, total_seconds=40), level={level!r})
-    worker = workshop.open([{loop!r}], "ann")
+    from cohort_grader.sandbox.pool import Limits, Workshop as WorkerPool
+    pool = WorkerPool(Limits(seconds_per_cell=100, total_seconds=40), level={level!r})
+    worker = pool.open([{loop!r}], "ann")
     threading.Thread(target=worker.run, daemon=True).start()
     while worker._process is None: time.sleep(0.1)
     time.sleep(8 if {level!r} == "weak" else 1)
@@ -271,12 +272,11 @@ def test_nothing_is_left_when_the_grader_is_killed(level, tmp_path):
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
     surroundings = {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, cwd=world.PACKAGE.parent, env=surroundings
-    ) as grader:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings) as grader:
         workers = [int(number) for number in grader.stdout.readline().split()]
         grader.kill()
-    assert len(workers) == {"strong": 5, "weak": 1}[level]  # two worlds, each with one that waits for it, and a room
+    # At the strong level: `Preloaded` and `Sandbox`, each with a process that waits for it, and the worker.
+    assert len(workers) == {"strong": 5, "weak": 1}[level]
     if level == "strong":
         assert all(gone(worker) for worker in workers)
         assert list(tmp_path.iterdir()) == []
@@ -285,28 +285,28 @@ def test_nothing_is_left_when_the_grader_is_killed(level, tmp_path):
 
 
 @on_linux
-def test_a_workshop_whose_process_is_gone_says_so():
-    with Workshop(LIMITS) as workshop:
-        workshop._starter.warmed.process.kill()
-        select.select([workshop._starter.control], [], [])  # until its world has ended, too
-        with workshop.open(["x = 1"], "ann") as worker, pytest.raises(RuntimeError, match="is gone"):
+def test_a_pool_whose_process_is_gone_says_so():
+    with WorkerPool(LIMITS) as pool:
+        pool._starter.preloaded.process.kill()
+        select.select([pool._starter.connection], [], [])  # until its sandbox has ended, too
+        with pool.open(["x = 1"], "ann") as worker, pytest.raises(RuntimeError, match="is gone"):
             worker.run()
 
 
 @on_linux
-def test_a_world_that_ends_is_no_fault_of_the_submission():
+def test_a_sandbox_that_ends_is_no_fault_of_the_submission():
     """As when memory runs out: what a worker did just then is not known, so nobody is charged with it."""
     sleep = "import time\ndef f(a):\n    time.sleep(60)"
-    with Workshop(LIMITS) as workshop, workshop.open([sleep], "ann") as worker:
+    with WorkerPool(LIMITS) as pool, pool.open([sleep], "ann") as worker:
         worker.run()
-        threading.Timer(0.5, workshop._starter.warmed.process.kill).start()
+        threading.Timer(0.5, pool._starter.preloaded.process.kill).start()
         with pytest.raises(RuntimeError, match="is gone"):
             worker.observe("f", "call", ONE, 100)
 
 
 @on_linux
-def test_worlds_from_one_warmed_process_are_apart():
-    """The number of threads counts for each world alone, and closing one leaves the other as it is."""
+def test_sandboxes_from_one_preloaded_process_are_apart():
+    """The number of threads counts for each sandbox alone, and closing one leaves the other as it is."""
     cell = """
     import threading, time
     def start(count):
@@ -322,17 +322,17 @@ def test_worlds_from_one_warmed_process_are_apart():
         return found
     """
     cell = textwrap.dedent(cell)
-    with Warmed(LIMITS) as warmed, Workshop(LIMITS, door=warmed.door) as one:
-        with Workshop(LIMITS, door=warmed.door) as other:
+    with Preloaded(LIMITS) as preloaded, WorkerPool(LIMITS, door=preloaded.control) as one:
+        with WorkerPool(LIMITS, door=preloaded.control) as other:
             with one.open([cell], "ann") as ann, other.open([cell], "bob") as bob:
                 for worker in (ann, bob):  # most of what a submission may have
                     [seen] = worker.observe("start", "call", [Case("", (LIMITS.threads - 10,))], 20)
                     assert seen.failure is None
                     [seen] = worker.observe("files", "call", [Case("")], 20)
                     assert seen.value == (2, 2, 2, 12)  # three times /dev/null, and the one socket to its own judge
-            both = descendants(warmed.process.pid)
+            both = descendants(preloaded.process.pid)
             other.close()
-            assert sum(gone(process, 0.2) for process in both) == 2  # what was in its world, and what waited for that
+            assert sum(gone(process, 0.2) for process in both) == 2  # what was in its sandbox, and what waited for that
         assert ask(one, "def answer():\n    return 7") == 7
 
 
@@ -340,31 +340,31 @@ def test_worlds_from_one_warmed_process_are_apart():
 def test_libraries_that_cannot_be_imported_are_named_to_all_who_ask(monkeypatch):
     def broken(*call):
         *start, code = command(*call)
-        return [*start, code.replace("; worker.warm(", "; worker.PRELOADED = ('no_such_library',); worker.warm(")]
+        return [*start, code.replace("; worker.preload(", "; worker.PRELOADED = ('no_such_library',); worker.preload(")]
 
-    command = sandbox.command
-    monkeypatch.setattr(sandbox, "command", broken)
-    with Warmed(LIMITS) as warmed:
+    command = levels.command
+    monkeypatch.setattr(levels, "command", broken)
+    with Preloaded(LIMITS) as preloaded:
         for _ in range(2):
             with pytest.raises(RuntimeError, match=r"No worker can be prepared: .*no_such_library"):
-                Workshop(LIMITS, door=warmed.door)
+                WorkerPool(LIMITS, door=preloaded.control)
 
 
 @on_linux
-def test_a_door_that_leads_nowhere_is_said():
-    with Warmed(LIMITS) as warmed:
-        warmed.process.kill()
-        warmed.process.wait()
+def test_a_preloaded_process_that_is_gone_is_said():
+    with Preloaded(LIMITS) as preloaded:
+        preloaded.process.kill()
+        preloaded.process.wait()
         with pytest.raises(RuntimeError, match="ended at once"):
-            Workshop(LIMITS, door=warmed.door)
+            WorkerPool(LIMITS, door=preloaded.control)
 
 
-def test_a_workshop_can_be_closed_twice_and_with_open_workers():
-    workshop = Workshop(LIMITS)
-    worker = workshop.open(["x = 1"], "ann")
+def test_a_pool_can_be_closed_twice_and_with_open_workers():
+    pool = WorkerPool(LIMITS)
+    worker = pool.open(["x = 1"], "ann")
     worker.run()
-    workshop.close()
-    workshop.close()
+    pool.close()
+    pool.close()
     worker.close()
 
 
@@ -388,41 +388,80 @@ def test_workers_side_by_side_from_several_threads(strong):
 # What a worker sees
 # ---------------------------------------------------------------------------------------------------------
 
-ANSWERS = ("exercise_checks.tasks", "exercise_checks.judging", "cohort_grader.sandbox.pool")
+ANSWERS = ("exercise_checks.tasks", "exercise_checks.judging", "cohort_grader.marking", "cohort_grader.sandbox.pool")
 
 
-def test_no_answer_is_in_a_worker(workshop):
-    modules = ask(
-        workshop, "import sys\ndef answer():\n    return [name for name in sys.modules if 'course_utils' in name]"
-    )
+def test_no_answer_is_in_a_worker(pool):
+    cell = """
+    import sys
+    def answer():
+        return [name for name in sys.modules if name.startswith(("course_utils", "exercise_checks", "cohort_grader"))]
+    """
+    modules = ask(pool, cell)
+    assert "cohort_grader.cells" in modules
     assert not any(name.startswith(answers) for name in modules for answers in ANSWERS)
     cell = """
     import gc
     def answer():
         return any(type(thing).__name__ in ("Task", "Misconception", "Verdict") for thing in gc.get_objects())
     """
-    assert ask(workshop, cell) is False
+    assert ask(pool, cell) is False
 
 
-def test_no_answer_can_be_read(workshop):
-    root = Path(course_utils.__file__).parents[1]
-    paths = [str(root / name) for name in ("solutions", "exercises", "tests", "course_utils/judging.py")]
-    paths += [str(root / "course_utils" / name) for name in ("tasks/corr2d.py", "checking.py", "grading/workshop.py")]
-    cell = """
+READ_ALL = """
     import os
-    def answer(*paths):
+    def answer(folder, names):
         found = []
-        for path in paths:
+        for name in names:
             try:
-                os.listdir(path) if os.path.isdir(path) else open(path)
-                found.append(path)
+                with open(os.path.join(folder, name), "rb") as file:
+                    found.append((name, len(file.read())))
             except OSError: pass
         return found
     """
-    assert ask(workshop, cell, *paths) == ()
 
 
-def test_lessons_can_be_read(workshop):
+def files_in(folder: Path) -> dict[str, int]:
+    """Every file of a folder and its size, but what Python has compiled."""
+    files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {str(path.relative_to(folder)): path.stat().st_size for path in files}
+
+
+def test_course_utils_can_be_read_whole(pool):
+    folder = ROOT / "course_utils"
+    files = files_in(folder)
+    assert "ops.py" in files
+    assert dict(ask(pool, READ_ALL, str(folder), tuple(files))) == files
+
+
+@pytest.mark.parametrize("folder", ["exercise_checks", "cohort_grader", "solutions", "exercises", "notebooks", "tests"])
+def test_nothing_else_of_ours_can_be_read(pool, folder):
+    files = files_in(ROOT / folder)
+    assert files
+    assert ask(pool, READ_ALL, str(ROOT / folder), tuple(files)) == ()
+    with pool.open(["import os\ndef names(path):\n    return os.listdir(path)"], "ann") as worker:
+        [seen] = worker.observe("names", "call", [Case("", (str(ROOT / folder),))], 20)
+    assert seen.failure.error in ("FileNotFoundError", "PermissionError")
+
+
+@pytest.mark.parametrize("level", [pytest.param("strong", marks=on_linux), "weak"])
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all files can be read")
+def test_answers_that_are_installed_among_the_libraries_cannot_be_read(level, tmp_path, monkeypatch):
+    libraries = tmp_path / "lib" / "python3" / "site-packages"
+    for name in ("course_utils", "exercise_checks", "cohort_grader"):
+        shutil.copytree(ROOT / name, libraries / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (libraries / "beside.py").write_text("found = 7")
+    (libraries / "way_round").symlink_to(libraries / "exercise_checks")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "lib"))  # one more folder of libraries
+    cell = "import sys\nsys.path.append('PLACE')\nimport beside\ndef answer():\n    return beside.found"
+    with WorkerPool(LIMITS, level=level) as pool:
+        assert ask(pool, cell.replace("PLACE", str(libraries))) == 7
+        files = files_in(libraries)
+        seen = dict(ask(pool, READ_ALL, str(libraries), (*files, "way_round/sheets.py")))
+    assert seen == {name: size for name, size in files.items() if name.startswith(("course_utils", "beside"))}
+
+
+def test_lessons_can_be_read(pool):
     cell = """
     import inspect
     from course_utils import arithmetic, data, filters, layers, lenet, ops, plotting, training
@@ -430,10 +469,10 @@ def test_lessons_can_be_read(workshop):
         (X, y), _, classes = data.load("digits")
         return inspect.getsource(ops.corr2d).startswith("def corr2d"), tuple(X.shape), len(classes)
     """
-    assert ask(workshop, cell) == (True, (1437, 1, 28, 28), 10)
+    assert ask(pool, cell) == (True, (1437, 1, 28, 28), 10)
 
 
-def test_what_was_not_imported_before_can_be(workshop):
+def test_what_was_not_imported_before_can_be(pool):
     cell = """
     import sys
     def answer():
@@ -443,10 +482,10 @@ def test_what_was_not_imported_before_can_be(workshop):
         matplotlib.pyplot.plot(scipy.signal.convolve([1, 2], [1, 1]))
         return found, len(sklearn.datasets.load_digits().images), "torch._dynamo" in sys.modules
     """
-    assert ask(workshop, cell) == ((False, False, False), 1797, True)
+    assert ask(pool, cell) == ((False, False, False), 1797, True)
 
 
-def test_training_works(workshop):
+def test_training_works(pool):
     cell = """
     import torch
     def answer():
@@ -462,12 +501,12 @@ def test_training_works(workshop):
             optimizer.step()
         return loss.item() < 0.1, torch.fft.rfft(torch.ones(4)).real.tolist()
     """
-    assert ask(workshop, cell) == (True, (4.0, 0.0, 0.0))
+    assert ask(pool, cell) == (True, (4.0, 0.0, 0.0))
 
 
-def test_the_scratch_folder_is_new_each_time(workshop):
+def test_the_scratch_folder_is_new_each_time(pool):
     cell = "import os\ndef answer():\n    found = os.listdir('.')\n    open('left', 'w').close()\n    return found"
-    assert ask(workshop, cell) == ask(workshop, cell) == ()
+    assert ask(pool, cell) == ask(pool, cell) == ()
 
 
 @on_linux
@@ -479,7 +518,7 @@ def test_nothing_of_the_grader_is_in_the_environment(strong, monkeypatch):
 
 
 @on_linux
-def test_the_world_is_small(strong):
+def test_a_sandbox_is_small(strong):
     shown = ask(
         strong,
         """
@@ -489,7 +528,7 @@ def test_the_world_is_small(strong):
         """,
     )
     # The course and its Python may lie in /tmp themselves; then the way to them is all that stands there.
-    ways = [Path(place) for place in (world.PACKAGE, sys.prefix, sys.base_prefix)]
+    ways = [Path(place) for place in (visible.LESSON_PACKAGE, sys.prefix, sys.base_prefix)]
     ours = {way.parts[2] for way in ways if way.is_relative_to("/tmp")}
     number, parent, processes, temporary, devices = shown
     assert (number, parent, processes) == (1, 0, ())
@@ -522,7 +561,7 @@ def test_on_linux_the_weak_level_still_has_walls(weak):
     with weak.open(ESCAPES, "ann") as worker:
         for code, outcome in zip(ESCAPES, worker.run(), strict=True):
             assert outcome.failure, code
-            assert outcome.failure.kind in ("PermissionError", "MemoryError"), outcome
+            assert outcome.failure.error in ("PermissionError", "MemoryError"), outcome
 
 
 def test_the_weak_level_leaves_nothing(tmp_path, tmp_path_factory, monkeypatch):
@@ -538,7 +577,7 @@ def test_the_weak_level_leaves_nothing(tmp_path, tmp_path_factory, monkeypatch):
     os.mkdir("a/closed", 0)
     """
     cell = textwrap.dedent(cell).replace("OUTSIDE", str(kept))
-    with Workshop(LIMITS, level="weak") as workshop, workshop.open([cell], "ann") as worker:
+    with WorkerPool(LIMITS, level="weak") as pool, pool.open([cell], "ann") as worker:
         assert worker.run()[0].ok
         assert len(list(tmp_path.iterdir())) == 1
     assert list(tmp_path.iterdir()) == []
@@ -546,18 +585,18 @@ def test_the_weak_level_leaves_nothing(tmp_path, tmp_path_factory, monkeypatch):
 
 
 def test_what_a_level_lacks_is_said(monkeypatch):
-    strong, weak = sandbox.levels()
+    strong, weak = levels.levels()
     assert (strong.name, weak.name, weak.holds) == ("strong", "weak", True)
     assert all(sentence.endswith(".") for sentence in (*strong.missing, *weak.missing))
     assert weak.missing
-    with Workshop(LIMITS, level="weak") as workshop:
-        assert workshop.missing == weak.missing
+    with WorkerPool(LIMITS, level="weak") as pool:
+        assert pool.missing == weak.missing
 
 
 def test_on_other_systems_there_is_only_the_weak_level(monkeypatch):
     for system in ("darwin", "win32"):
         monkeypatch.setattr(sys, "platform", system)
-        strong, weak = sandbox.levels.__wrapped__()
+        strong, weak = levels.levels.__wrapped__()
         assert not strong.holds
         assert system in strong.missing[0]
         assert strong.missing[0] in weak.missing
@@ -566,13 +605,13 @@ def test_on_other_systems_there_is_only_the_weak_level(monkeypatch):
 
 def test_levels_that_do_not_hold_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="'strong' and 'weak'"):
-        Workshop(LIMITS, level="perfect")
-    no = sandbox.Level("strong", False, ("The strong level does not hold here: no.",))
-    monkeypatch.setattr(sandbox, "levels", lambda: (no, sandbox.Level("weak", True, ())))
+        WorkerPool(LIMITS, level="perfect")
+    no = levels.Level("strong", False, ("The strong level does not hold here: no.",))
+    monkeypatch.setattr(levels, "levels", lambda: (no, levels.Level("weak", True, ())))
     with pytest.raises(RuntimeError, match="does not hold"):
-        Workshop(LIMITS, level="strong")
-    with Workshop(LIMITS) as workshop:
-        assert workshop.level == "weak"
+        WorkerPool(LIMITS, level="strong")
+    with WorkerPool(LIMITS) as pool:
+        assert pool.level == "weak"
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -606,12 +645,15 @@ def verdict(machine: str, number: int, first: int = 0, architecture: int | None 
 
 
 @pytest.mark.parametrize("machine", seccomp.ARCHITECTURES)
-def test_the_filter_refuses_what_it_names_and_nothing_else(machine):
+def test_the_filter_refuses_what_it_names_and_what_is_not_known(machine):
     named = set(seccomp.REFUSED[machine].values())
     special = {*seccomp.SELF_ONLY[machine], seccomp.CLONE[machine], seccomp.CLONE3}
-    for number in range(500):
+    known = {*range(seccomp.LAST[machine] + 1), *range(seccomp.FIRST_COMMON, seccomp.LAST_COMMON + 1)}
+    assert named | special <= known
+    for number in (*range(1000), seccomp.X32 - 1):
         if number not in special:
-            assert verdict(machine, number) == (EPERM if number in named else seccomp.ALLOW)
+            want = ENOSYS if number not in known else EPERM if number in named else seccomp.ALLOW
+            assert verdict(machine, number) == want, number
     assert verdict(machine, seccomp.CLONE3) == ENOSYS
     assert verdict(machine, seccomp.CLONE[machine], 0x11) == EPERM
     assert verdict(machine, seccomp.CLONE[machine], 0x3D0F00) == seccomp.ALLOW  # what a new thread asks for
@@ -625,6 +667,18 @@ def test_calls_in_the_manner_of_another_processor_end_the_process(machine):
     assert verdict(machine, 1, architecture=0x40000003) == seccomp.KILL
     if machine == "x86_64":
         assert verdict(machine, seccomp.X32 | 57) == seccomp.KILL
+
+
+@on_linux
+def test_a_call_that_a_newer_kernel_adds_does_not_exist(pool):
+    cell = """
+    import ctypes
+    def answer(numbers):
+        call = ctypes.CDLL(None, use_errno=True).syscall
+        return [(call(ctypes.c_long(n), *[ctypes.c_long(-1)] * 6), ctypes.get_errno()) for n in numbers]
+    """
+    newer = (600, *range(seccomp.LAST_COMMON + 1, seccomp.LAST_COMMON + 20))
+    assert set(ask(pool, cell, newer)) == {(-1, errno.ENOSYS)}
 
 
 @on_linux
