@@ -1,14 +1,12 @@
 """The environment in which the templates become pages: everything that comes from outside is text in them."""
 
-import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from cohort_grader.submissions import readable
-
-STRESSED = re.compile(r"(?<![\w*])\*(\w[^*]*?(?<=\w))\*(?![\w*])")
+from exercise_checks.markup import with_code
 
 
 def render(template: str, **values: object) -> str:
@@ -27,17 +25,6 @@ def printable(value: object) -> str:
     return readable(str(value).replace("\t", "    ").replace("\n", " "))
 
 
-def with_code(line: str) -> Markup:
-    """Return a line for HTML; what stands between backticks becomes code, and *what stands between stars* is stressed.
-
-    >>> print(with_code("Take *all* of `a*b*c`, not 2*3*4."))
-    Take <em>all</em> of <code>a*b*c</code>, not 2*3*4.
-    """
-    parts = str(escape(printable(line))).split("`")
-    stressed = (f"<code>{part}</code>" if i % 2 else STRESSED.sub(r"<em>\1</em>", part) for i, part in enumerate(parts))
-    return Markup("".join(stressed))
-
-
 # `finalize` is applied to each value that a template shows, and then the value is escaped.
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -47,4 +34,4 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters["with_code"] = with_code
+_environment.filters["with_code"] = lambda line: with_code(printable(line))
