@@ -58,14 +58,7 @@ def inside_on_paper():
     `pooled`: 1 + 2·1 + 1·1 + 2·2 + 1·2 + 2·4. `dilated`: 1 + 2·1 + 2·3 + 2·9. `layers`: 2/3·n = 4². `occlusion`: (32 -
     6) // 2 + 1 a side. `kept`: 1 + 2 + 3 + 4.
     """
-    return {
-        "pooled": 18,
-        "dilated": 27,
-        "layers": 24,
-        "occlusion": (14, 14),
-        "passes": 197,
-        "kept": 10,
-    }
+    return {"pooled": 18, "dilated": 27, "layers": 24, "occlusion": (14, 14), "passes": 197, "kept": 10}
 
 
 slips(inside_on_paper, """
