@@ -22,11 +22,6 @@ def lesson_kernels():
     return torch.tensor([[[0.0, 1.0], [2.0, 3.0]], [[4.0, 1.0], [2.0, -1.0]]])[:, None, None]
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Attention
-# ---------------------------------------------------------------------------------------------------------
-
-
 def small_networks(draw: Draw):
     log3 = torch.tensor(3.0).log()
     first = torch.tensor([[1.0], [-1.0]]), torch.tensor([-3.0, 3.0])
@@ -124,11 +119,6 @@ and: return -> powers = ((scores - scores.max()) / T).exp(); return
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# A batch of different kernels
-# ---------------------------------------------------------------------------------------------------------
-
-
 def one_by_one(X, weight, bias=None, stride=1, padding=0):
     biases = [None] * len(X) if bias is None else bias
     pairs = zip(X, weight, biases, strict=True)
@@ -224,11 +214,6 @@ viewed: X.reshape -> X.view
     `view` refuses tensors that do not lie in memory in the order of their places. `reshape` and `flatten` copy where
     they must.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: one kernel for the whole batch
-# ---------------------------------------------------------------------------------------------------------
 
 
 def broken_dynamic(X, pi, weight):
@@ -373,11 +358,6 @@ detached: ", pi -> ", pi.detach()
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Predict shapes and counts
-# ---------------------------------------------------------------------------------------------------------
-
-
 def torch_numbers():
     pictures, score = torch.zeros(5, 6, 10, 12), nn.Sequential(nn.Linear(6, 3), nn.ReLU(), nn.Linear(3, 4))
     stored, bias = torch.zeros(4, 8, 6, 3, 3), torch.zeros(4, 8)
@@ -473,11 +453,6 @@ one_stored_kernel = {"mixing_macs": 432}
 mixed_for_the_batch = {"mixing_macs": 5 * 4 * 432}
     For `mixing_macs` you counted all 5 pictures. Asked is one.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# CondConv
-# ---------------------------------------------------------------------------------------------------------
 
 
 def layers_to_build(draw: Draw):

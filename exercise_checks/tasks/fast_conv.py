@@ -12,11 +12,6 @@ def padded(X, padding):
     return F.pad(X, (pw, pw, ph, ph))
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Write it: one shifted picture for each weight
-# ---------------------------------------------------------------------------------------------------------
-
-
 def oracle(X, K, stride=1, padding=0):
     return F.conv2d(X, K, None, stride, padding)
 
@@ -104,11 +99,6 @@ detached: return Y -> return Y.detach()
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Write it: every window a column
-# ---------------------------------------------------------------------------------------------------------
-
-
 def columns_of(X, kernel_size, stride=1, padding=0):
     return F.unfold(X[None], kernel_size, padding=padding, stride=stride)[0]
 
@@ -190,11 +180,6 @@ detached: F.pad(X -> F.pad(X.detach()
     The values are right, but the way back is cut: no gradient reaches the picture. Leave out `detach`, `numpy`, `item`
     and `no_grad`.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: a transform back that guesses the width
-# ---------------------------------------------------------------------------------------------------------
 
 
 def broken_fft_conv(X, K):
@@ -311,11 +296,6 @@ detached: [:rows, :columns] -> [:rows, :columns].detach()
     The values are right, but the way back is cut: no gradient reaches the picture and the kernel. Leave out `detach`,
     `numpy`, `item` and `no_grad`.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# On paper: columns, strides, the matrix, Winograd
-# ---------------------------------------------------------------------------------------------------------
 
 
 def torch_on_paper():

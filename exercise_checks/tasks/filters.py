@@ -17,11 +17,6 @@ def corr2d(X, K):
     return F.conv2d(X[None, None], K.to(X)[None, None])[0, 0]
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Predict what kernels answer
-# ---------------------------------------------------------------------------------------------------------
-
-
 def torch_answers():
     flat = torch.full((3, 3), 6.0, dtype=torch.float64)
     edge = torch.tensor([[0.0, 0.0, 6.0]], dtype=torch.float64).expand(3, 3)
@@ -77,11 +72,6 @@ noise_by_25 = {"noise": 0.02}
 sigmas_added = {"sigma": 17}
     You added the sigmas. Of two blurs in a row the variances add, and a variance is a sigma squared.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# A bell
-# ---------------------------------------------------------------------------------------------------------
 
 
 def gaussian_oracle(size, sigma):
@@ -161,11 +151,6 @@ if: right_but_for_digits(torch.float64)
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# The length of the gradient
-# ---------------------------------------------------------------------------------------------------------
-
-
 def pictures(draw: Draw):
     corner = torch.zeros(5, 6)
     corner[2:, 3:] = 1
@@ -216,11 +201,6 @@ if: lambda Y, X: Y.shape == X.shape
 always_float32: corr2d(X -> corr2d(X.float()
     The values are right, but always float32. Leave the picture's dtype as it is; a kernel takes it by `K.to(X)`.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: signed answers in bytes
-# ---------------------------------------------------------------------------------------------------------
 
 
 def broken_edges(X):
@@ -336,11 +316,6 @@ whole_numbers: X.float() -> X.int().float()
     Bytes come out right. But a whole-number dtype on the way cuts off the fractions of a picture from 0 to 1. Convert
     to float32 at once.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# A column times a row
-# ---------------------------------------------------------------------------------------------------------
 
 
 def as_product(value, K):

@@ -11,10 +11,6 @@ from course_utils import data, lenet
 from exercise_checks.running.observing import Case
 from exercise_checks.tasks.task import Draw, slips, task
 
-# ---------------------------------------------------------------------------------------------------------
-# Predict shapes and parameters: LeNet for colour pictures of 36×36, padding 2 in its first layer
-# ---------------------------------------------------------------------------------------------------------
-
 
 def torch_numbers():
     """What torch's own layers say. The activations are left out: they change no shape and have no parameters."""
@@ -85,11 +81,6 @@ bits = {"bytes": 32 * 108086}
 float64 = {"bytes": 8 * 108086}
     For `bytes` you took eight bytes a number. That is float64; torch's parameters are float32.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# The network
-# ---------------------------------------------------------------------------------------------------------
 
 
 def networks_to_build(draw: Draw):
@@ -166,11 +157,6 @@ if: lambda value, *_: value["parameters"] == {}
     Your network has no parameters, and no optimizer would train it. nn.Module does not look into a plain Python list;
     `self.net = nn.Sequential(...)` registers its layers.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# The loss
-# ---------------------------------------------------------------------------------------------------------
 
 
 def torch_loss(scores, y):
@@ -285,11 +271,6 @@ no_logarithm: return -log_p -> return 1 - log_p.exp()
     You took 1 - p. It is small when p is large, but the loss of this lesson is -ln p, which grows without end as p
     goes to 0.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: a training loop
-# ---------------------------------------------------------------------------------------------------------
 
 
 def broken_train(X, y, batch_size, epochs):
@@ -439,11 +420,6 @@ losses_summed: y[batch]) -> y[batch], reduction="sum")
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# The judge: a confusion matrix
-# ---------------------------------------------------------------------------------------------------------
-
-
 def torch_confusion(scores, y):
     classes = scores.shape[1]
     return F.one_hot(y, classes).T @ F.one_hot(scores.argmax(1), classes)
@@ -510,10 +486,6 @@ smallest_score: argmax -> argmin
     You take the *smallest* score of each picture. The answer is the class with the largest one.
 """)  # fmt: skip
 
-
-# ---------------------------------------------------------------------------------------------------------
-# Train
-# ---------------------------------------------------------------------------------------------------------
 
 LEARN, UNSEEN, ENOUGH = 1000, 200, 0.9
 

@@ -7,10 +7,6 @@ import torch.nn.functional as F
 
 from exercise_checks.tasks.task import Draw, as_list, slips, task
 
-# ---------------------------------------------------------------------------------------------------------
-# On paper: fields, maps, hooks
-# ---------------------------------------------------------------------------------------------------------
-
 POOLED = ((3, 1, 1), (2, 2, 1), (3, 1, 1), (2, 2, 1), (3, 1, 1))  # kernel, stride, dilation
 DILATED = ((3, 1, 1), (3, 1, 3), (3, 1, 9))
 
@@ -93,11 +89,6 @@ one_hook = {"kept": 4}
 last_run_only = {"kept": 16}
     For `kept` you counted as if four hooks had been there in every run. In the first there was one.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Grad-CAM from maps and gradients
-# ---------------------------------------------------------------------------------------------------------
 
 
 def torch_cam(A, G):
@@ -183,11 +174,6 @@ cut_off: .relu() -> .relu().detach()
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Occlusion
-# ---------------------------------------------------------------------------------------------------------
-
-
 def score(X, K):
     """The sheet's small network: a convolution, ReLU, and the sum of what is left."""
     return F.conv2d(X[None, None], K[None, None]).relu().sum()
@@ -267,11 +253,6 @@ share: before - score(covered, K) -> (before - score(covered, K)) / before
 always_float32: , dtype=X.dtype ->
     The values are right, but they are always float32. `torch.zeros(...)` needs `dtype=X.dtype`.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: a saliency that overlooks what is negative
-# ---------------------------------------------------------------------------------------------------------
 
 
 def broken_saliency(X, K):
@@ -405,11 +386,6 @@ times_input: X.grad -> (X.grad * X)
 relu_lost: .relu() ->
     Your score has no ReLU: its gradient is the same for every picture. Keep the line with `relu()`.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# How alike are two maps?
-# ---------------------------------------------------------------------------------------------------------
 
 
 def torch_correlation(a, b):

@@ -14,11 +14,6 @@ def lesson_example():
     return X, torch.tensor([[1.0, 10.0], [1.0, 1.0], [-1.0, 1.0]])
 
 
-# ---------------------------------------------------------------------------------------------------------
-# One matrix product
-# ---------------------------------------------------------------------------------------------------------
-
-
 def oracle(X, K):
     return F.conv2d(X[None], K)[0]
 
@@ -87,11 +82,6 @@ view: reshape -> view
     Your answer is right on most pictures, but `view` refuses one whose rows are not contiguous in memory. `reshape`
     copies where it must.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: a batch poured into pixels
-# ---------------------------------------------------------------------------------------------------------
 
 
 def broken_mix(X, K):
@@ -232,11 +222,6 @@ matrix_turned: K.T -> K
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# A linear layer on every pixel
-# ---------------------------------------------------------------------------------------------------------
-
-
 class PixelOracle(nn.Module):
     def __init__(self, in_channels, out_channels):
         super().__init__()
@@ -310,10 +295,6 @@ if: learns_nothing
     in `forward` is new and random at every call.
 """)  # fmt: skip
 
-
-# ---------------------------------------------------------------------------------------------------------
-# What a bottleneck costs
-# ---------------------------------------------------------------------------------------------------------
 
 PLACES, WIDE, NARROW = 8 * 10, 64, 16
 
@@ -390,11 +371,6 @@ biases_of_the_bottleneck = {"bottleneck_bytes": 4 * (2 * WIDE * NARROW + NARROW 
     The biases of the bottleneck are not right yet: a layer has as many as it has *output* channels, here 16, 16 and
     64.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# The bottleneck
-# ---------------------------------------------------------------------------------------------------------
 
 
 def widens_early(seen, arguments, *_):

@@ -6,10 +6,6 @@ import torch.nn.functional as F
 from exercise_checks.tasks.calls import CONVOLUTIONS, OTHER_OPS
 from exercise_checks.tasks.task import Draw, as_list, pair, slips, task
 
-# ---------------------------------------------------------------------------------------------------------
-# Predict the sizes of a stack
-# ---------------------------------------------------------------------------------------------------------
-
 PICTURE = (32, 50)
 STACK = {  # kernel, stride, padding
     "first": (5, 1, 2),
@@ -65,11 +61,6 @@ even_keeps = {"fourth": (7, 9)}
     The fourth layer does not keep the size. Padding k/2 does more than that for an even kernel: 2p is 4, and the
     kernel takes k - 1 = 3 away.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Padding and stride in the loop
-# ---------------------------------------------------------------------------------------------------------
 
 
 def oracle(X, K, stride=1, padding=0):
@@ -165,11 +156,6 @@ always_float32: , dtype=X.dtype ->
     The values are right, but they are always float32. Give `torch.zeros(...)` the dtype of X, so that float64 stays
     float64.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: padding off again
-# ---------------------------------------------------------------------------------------------------------
 
 
 def broken_unpad(X, padding):
@@ -285,11 +271,6 @@ swapped: p, q = padding -> q, p = padding
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Same padding
-# ---------------------------------------------------------------------------------------------------------
-
-
 def same(X, kernel_size):
     (top, bottom), (left, right) = (((k - 1) // 2, k // 2) for k in kernel_size)
     return F.pad(X, (left, right, top, bottom))
@@ -351,11 +332,6 @@ detached: ] = X -> ] = X.detach()
     The values are right, but no gradient comes back to X: bare numbers stand among the zeros. Assign X itself, without
     `.detach()`, `.data`, `.tolist()` or `torch.no_grad()`.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# How often is a pixel used?
-# ---------------------------------------------------------------------------------------------------------
 
 
 def usage(size, kernel_size, stride=1, padding=0):

@@ -7,10 +7,6 @@ from exercise_checks.running.observing import Case
 from exercise_checks.tasks.calls import CONVOLUTIONS, POOLING
 from exercise_checks.tasks.task import Draw, as_list, pair, slips, task
 
-# ---------------------------------------------------------------------------------------------------------
-# Both kinds of pooling
-# ---------------------------------------------------------------------------------------------------------
-
 
 def oracle(X, pool_size, mode="max", stride=1, padding=0):
     return (F.max_pool2d if mode == "max" else F.avg_pool2d)(X, pool_size, stride, padding)
@@ -141,11 +137,6 @@ through_item: .flatten(1) -> .flatten(1).detach()
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: a maximum padded with zeros
-# ---------------------------------------------------------------------------------------------------------
-
-
 def broken_max_pool(X):
     P = F.pad(X, (1, 1, 1, 1))
     return F.max_pool2d(P[None], 3, stride=1)[0]
@@ -260,11 +251,6 @@ always_float32: F.pad(X -> F.pad(X.float()
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# An average without the padding
-# ---------------------------------------------------------------------------------------------------------
-
-
 def inside_oracle(X, pool_size, padding):
     return F.avg_pool2d(X[None], pool_size, 1, padding, count_include_pad=False)[0]
 
@@ -331,11 +317,6 @@ padding_dropped: 1, padding -> 1
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# One number per channel
-# ---------------------------------------------------------------------------------------------------------
-
-
 def global_oracle(X):
     return F.adaptive_avg_pool2d(X, 1).flatten(1)
 
@@ -389,10 +370,6 @@ contiguous_only: mean((2, 3)) -> view(X.shape[0], X.shape[1], -1).mean(-1)
     `reshape` or `flatten(2)`, or give `mean` both dimensions.
 """)  # fmt: skip
 
-
-# ---------------------------------------------------------------------------------------------------------
-# On paper: sizes, a shift, the way back
-# ---------------------------------------------------------------------------------------------------------
 
 SMALL = ((2.0, 7.0, 1.0), (4.0, 3.0, 5.0), (6.0, 0.0, 8.0))
 ABOVE = ((1.0, 2.0), (3.0, 4.0))

@@ -6,10 +6,6 @@ import torch.nn.functional as F
 from course_utils import arithmetic
 from exercise_checks.tasks.task import Draw, slips, task
 
-# ---------------------------------------------------------------------------------------------------------
-# Predict: what a layer waits for, and what four workers send
-# ---------------------------------------------------------------------------------------------------------
-
 PEAK, BANDWIDTH = 200e9, 20e9
 
 
@@ -82,11 +78,6 @@ sent_in_numbers = {"sent": 27_648 / 4}
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Convolution and pooling in one: the kernels
-# ---------------------------------------------------------------------------------------------------------
-
-
 def weights_to_move(draw: Draw):
     yield "the kernel of lesson 1", torch.arange(4.0).reshape(1, 1, 2, 2)
     yield "a wide kernel", draw.whole(1, 1, 2, draw.size(4, 5), low=1)
@@ -152,11 +143,6 @@ one_more_axis: .flatten(0, 1) ->
     The numbers are right, but the four stand on an axis of their own. `flatten(0, 1)` makes 4·out kernels of them, as
     `F.conv2d` wants it.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: a batch shared among workers
-# ---------------------------------------------------------------------------------------------------------
 
 
 def broken_shares(X, y, w, workers):
@@ -315,11 +301,6 @@ raises_when_empty: * workers / n -> * (1 / (end - start)) * (end - start) * work
     Your function fails when a worker has no picture. It must hand in zeros then. Do not divide by the size of the
     share: divide its sum by n.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Go on from a checkpoint
-# ---------------------------------------------------------------------------------------------------------
 
 
 def trained(X, y, epochs, stop=None):

@@ -189,11 +189,6 @@ def with_numbers_only():
 paint.slips.append(with_numbers_only)
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Predict shapes
-# ---------------------------------------------------------------------------------------------------------
-
-
 def torch_shapes():
     def size(layer, *n):
         return tuple(layer(torch.zeros(1, 1, *n)).shape[2:])
@@ -269,11 +264,6 @@ groups_divide_inputs = {"weight": (2, 6, 3, 3)}
     You divided the input channels by the groups. A transposed layer keeps all of them on the first axis, and divides
     the outputs, on the second.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# The matrix of a convolution, and its transpose
-# ---------------------------------------------------------------------------------------------------------
 
 
 def torch_matrix(K, shape):
@@ -448,11 +438,6 @@ no_inverse: A.T -> torch.inverse(A)
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: the same by sliding
-# ---------------------------------------------------------------------------------------------------------
-
-
 def broken_slide(X, K, stride):
     h, w = K.shape
     spread = torch.zeros(X.shape[0] * stride, X.shape[1] * stride, dtype=X.dtype)
@@ -610,11 +595,6 @@ zeros_in_float32: , dtype=X.dtype ->
     In float32 it is right. But `torch.zeros` makes float32 unless told otherwise, and a kernel in float64 does not go
     with that: give it `dtype=X.dtype`.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Predict the checkerboard
-# ---------------------------------------------------------------------------------------------------------
 
 
 def stamps(n, k, s):
