@@ -110,10 +110,6 @@ starts_at_one: range( -> range(1,
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Predict sizes
-# ---------------------------------------------------------------------------------------------------------
-
 SIZES = {"digit": ((28, 28), (5, 5)), "wide": ((6, 8), (1, 2)), "twice": ((28, 28), (5, 5), (5, 5))}
 
 
@@ -170,11 +166,6 @@ half_of_the_kernel = sizes_with(lambda n, k: n - k // 2)
 row_for_nothing = {"wide": (5, 7)}
     For `wide` you took a row away. A kernel of one row lies on each of the 6 rows: n - k + 1 with k = 1.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Find the bug: the inner loop of a published tutorial
-# ---------------------------------------------------------------------------------------------------------
 
 
 def broken_corr2d(X, K):
@@ -296,11 +287,6 @@ always_float64: dtype=X.dtype -> dtype=torch.float64
 """)  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------------------------
-# The layer
-# ---------------------------------------------------------------------------------------------------------
-
-
 def layers_to_build(draw: Draw):
     for label, size, kernel in [
         ("a square kernel", (4, 5), (2, 2)),
@@ -372,11 +358,6 @@ pair_for_number: torch.rand(kernel_size) -> torch.rand(kernel_size, kernel_size)
     `kernel_size` is a pair already, (rows, columns). `torch.rand(kernel_size)` makes a table of that size; you hand it
     in twice.
 """)  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Learning a kernel back
-# ---------------------------------------------------------------------------------------------------------
 
 
 def least_squares(X, Y, kernel_size):

@@ -109,8 +109,8 @@ class Task:
 
 
 def _case(gradient: bool, label: str, *given) -> Case:
-    settings = given[-1] if given and isinstance(given[-1], dict) else {}
-    return Case(label, given[:-1] if settings else given, settings, gradient)
+    *arguments, settings = given if given and isinstance(given[-1], dict) else (*given, {})
+    return Case(label, tuple(arguments), settings, gradient)
 
 
 def once(draw: "Draw"):
