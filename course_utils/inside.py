@@ -11,7 +11,7 @@ import difflib
 import torch
 from torch import Tensor, nn
 
-from course_utils import arithmetic, ops
+from course_utils import arithmetic, shapes
 
 
 def feature_maps(model: nn.Module, X: Tensor) -> dict[str, Tensor]:
@@ -90,7 +90,7 @@ def occlusion(model: nn.Module, X: Tensor, target, size=5, stride=1, fill=0.0) -
     """
     with _left_as_it_was(model), torch.no_grad():
         before = _scores(model, _pictures(X), target)
-        (h, w), (sh, sw), (H, W) = ops._pair(size, "size", 1), ops._pair(stride, "stride", 1), X.shape[-2:]
+        (h, w), (sh, sw), (H, W) = shapes.pair(size, "size", 1), shapes.pair(stride, "stride", 1), X.shape[-2:]
         if h > H or w > W:
             raise ValueError(f"size must fit into pictures of {H}×{W}, got {size!r}.")
         rows, columns = arithmetic.output_size((H, W), (h, w), (sh, sw))

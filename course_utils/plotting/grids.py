@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from course_utils import ops
+from course_utils import shapes
 from course_utils.plotting.canvas import FONT, GAP, HEAD, MARGIN, ROOM, SMALLEST, WIDTH, breadth, card, put, write
 from course_utils.plotting.colours import INK, INPUT, KERNEL, MUTED, OUTPUT, tint
 from course_utils.plotting.picture import Picture, still
@@ -46,7 +46,7 @@ def _draw_matrices(grids, border) -> tuple[Figure, str]:
     for name in border:
         if name not in tensors:
             raise ValueError(f"border names {name!r}, but the grids are {', '.join(map(repr, tensors))}.")
-    pads = {name: ops._pair(p, f"border of {name!r}", 0) for name, p in border.items()}
+    pads = {name: shapes.pair(p, f"border of {name!r}", 0) for name, p in border.items()}
     stacks = [stack for name, T in tensors.items() for stack in _stacks(name, T, pads.get(name, (0, 0)))]
     cell = _shared_cell(stacks)
     x = y = right = MARGIN

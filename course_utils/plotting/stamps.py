@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch.nn.functional import pad
 
-from course_utils import ops
+from course_utils import ops, shapes
 from course_utils.plotting.canvas import FONT, GAP, HEAD, LINE, MARGIN, ROOM, breadth, card, write
 from course_utils.plotting.colours import INPUT, KERNEL, OUTPUT
 from course_utils.plotting.grids import draw_cell, draw_title, fit_cells
@@ -77,8 +77,8 @@ def _stamp_case(X, K, stride, padding, dilation, output_padding) -> _Stamps:
     words += f"dilation {dilation}, output_padding {output_padding}"
     # ops reads the settings, so that both accept the same ones and refuse the others in the same words.
     Y = ops.conv_transpose2d(X[None, None], K[None, None], None, stride, padding, output_padding, 1, dilation)
-    stride, dilation = ops._pair(stride, "stride", 1), ops._pair(dilation, "dilation", 1)
-    padding, size = ops._pair(padding, "padding", 0), tuple(Y.shape[2:])
+    stride, dilation = shapes.pair(stride, "stride", 1), shapes.pair(dilation, "dilation", 1)
+    padding, size = shapes.pair(padding, "padding", 0), tuple(Y.shape[2:])
     axes = zip(X.shape, stride, dilation, K.shape, padding, size, strict=True)
     paper = tuple(max((n - 1) * s + d * (k - 1) + 1, p + out) for n, s, d, k, p, out in axes)
     return _Stamps(X, K, stride, padding, dilation, size, paper, words)
@@ -89,7 +89,7 @@ def _signed(text: str) -> str:
 
 
 def _draw_place(case: _Stamps, at) -> tuple[Figure, str]:
-    at = ops._pair(at, "at", 0)
+    at = shapes.pair(at, "at", 0)
     if any(place >= n for place, n in zip(at, case.X.shape, strict=True)):
         rows, columns = case.X.shape
         raise ValueError(f"at must be a row and a column of the {rows} x {columns} input, counted from 0, got {at}.")

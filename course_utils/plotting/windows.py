@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch.nn.functional import pad
 
-from course_utils import ops
+from course_utils import ops, shapes
 from course_utils.plotting.canvas import FONT, GAP, HEAD, LINE, MARGIN, ROOM, breadth, card, write
 from course_utils.plotting.colours import INK, INPUT, KERNEL, MUTED, OUTPUT, tint
 from course_utils.plotting.grids import PALE, STRONG, draw_cell, draw_title, fit_cells
@@ -118,21 +118,21 @@ def _kernel_case(X, K, stride, padding, dilation) -> _Case:
     settings = f"stride {stride}, padding {padding}, dilation {dilation}"
     words = f"{describe('Input', X)}, {describe('kernel', K)}, {settings}"
     # The settings are read as ops reads them, so that both accept the same ones and refuse the others alike.
-    stride, dilation = ops._pair(stride, "stride", 1), ops._pair(dilation, "dilation", 1)
-    span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, K.shape, strict=True))
-    borders = ops._borders(padding, span, stride)
+    stride, dilation = shapes.pair(stride, "stride", 1), shapes.pair(dilation, "dilation", 1)
+    span = shapes.span(K.shape, dilation)
+    borders = shapes.borders(padding, span, stride)
     P = pad(X, borders)
-    ops._require_fit("K (with its dilation)", span, "the padded X", P.shape)
+    shapes.require_fit("K (with its dilation)", span, "the padded X", P.shape)
     Y = ops.conv2d(P[None, None], K[None, None], None, stride, 0, dilation)[0, 0]
     x, y, k = map(texts_of, (P, Y, K))
     return _Case(x, y, k, "sum", K.shape, stride, dilation, borders, _equals(P, K, Y), words)
 
 
 def _pooling_case(X, pool_size, mode, stride, padding) -> _Case:
-    X, size = tensor(X, "X", (2,)), ops._pair(pool_size, "pool_size", 1)
+    X, size = tensor(X, "X", (2,)), shapes.pair(pool_size, "pool_size", 1)
     Y = ops.pool2d(X, size, mode, stride, padding)
     words = f"{describe('Input', X)}, {mode} pooling {size[0]}x{size[1]}, stride {stride}, padding {padding}"
-    borders, stride = ops._borders(padding, size, (1, 1)), ops._pair(stride, "stride", 1)
+    borders, stride = shapes.borders(padding, size, (1, 1)), shapes.pair(stride, "stride", 1)
     P = pad(X, borders, value=-math.inf if mode == "max" else 0.0)
     return _Case(texts_of(P), texts_of(Y), None, mode, size, stride, (1, 1), borders, _equals(P, Y), words)
 
@@ -149,7 +149,7 @@ def _signed(text: str) -> str:
 
 
 def _draw_place(case: _Case, at) -> tuple[Figure, str]:
-    at = ops._pair(at, "at", 0)
+    at = shapes.pair(at, "at", 0)
     rows, columns = case.y.shape
     if at[0] >= rows or at[1] >= columns:
         raise ValueError(f"at must be a row and a column of the {rows} x {columns} output, counted from 0, got {at}.")
