@@ -93,13 +93,13 @@ class Conv2dFunction(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, input, weight, bias, *setting):
+    def forward(ctx, input: Tensor, weight: Tensor, bias: Tensor | None, *setting) -> Tensor:
         ctx.save_for_backward(input, weight)
         ctx.setting = setting
         return ops.conv2d(input, weight, bias, *setting)
 
     @staticmethod
-    def backward(ctx, grad_output):
+    def backward(ctx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, weight = ctx.saved_tensors
         for_input, for_weight, for_bias, *_ = ctx.needs_input_grad  # the first layer's images need none
         grad_input = conv2d_input(input.shape, weight, grad_output, *ctx.setting) if for_input else None

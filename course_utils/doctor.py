@@ -47,6 +47,15 @@ def examine(*names: str) -> Iterator[Finding]:
             yield Finding(name, False, *illness.args)
 
 
+def run(options: object = None) -> int:
+    """Print every finding as soon as it is known; return the exit status, 1 if one is not well."""
+    well = True
+    for finding in examine():
+        print(finding, flush=True)
+        well = well and finding.well
+    return 0 if well else 1
+
+
 class _Ill(Exception):
     """Raised by a check with two sentences: what was found, what to do."""
 
@@ -87,9 +96,7 @@ def _torch() -> str:
 def _torchvision() -> str:
     advice = "torch and torchvision must come from the same index: delete .venv and run `python3 course.py lab`."
     version = _import("torchvision", advice)
-    import torch
-    import torchvision
-
+    torch, torchvision = sys.modules["torch"], sys.modules["torchvision"]
     try:  # the operator that is missing when the two were built apart
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except (RuntimeError, AttributeError) as error:
@@ -178,7 +185,10 @@ def _device() -> str:
         return cpu
     if not torch.version.cuda:
         return f"{cpu}. There is a GPU (driver {driver}), but this torch is built without CUDA" if driver else cpu
-    if not _cuda_available(torch):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of an old driver; the finding says so itself
+        available = torch.cuda.is_available()
+    if not available:
         if not driver:
             return cpu
         raise _Ill(
@@ -203,12 +213,6 @@ def _torch_or_ill():
     return torch
 
 
-def _cuda_available(torch) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of an old driver; this line says it
-        return torch.cuda.is_available()
-
-
 def _driver() -> str:
     """The version of the NVIDIA driver, empty where there is none."""
     program = shutil.which("nvidia-smi")
@@ -220,18 +224,6 @@ def _driver() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return said.stdout.split("\n")[0].strip() if said.returncode == 0 else ""
-
-
-def _grading() -> str:
-    """Only an instructor grades, so the weaker level is well, and said."""
-    _torch_or_ill()
-    from cohort_grader.sandbox import levels as sandbox
-
-    level = sandbox.strongest()
-    if level.name == sandbox.STRONG:
-        return "strong isolation"
-    lacks = " ".join(level.missing)
-    return f"weak isolation, which only an instructor minds: `grade` wants --allow-weak-isolation. {lacks}"
 
 
 CHECKS: dict[str, Callable[[], str]] = {
@@ -246,5 +238,4 @@ CHECKS: dict[str, Callable[[], str]] = {
     "d2l": _d2l,
     "data": _data,
     "device": _device,
-    "grading": _grading,
 }

@@ -14,9 +14,7 @@ from torch import Tensor
 from course_utils import fast_conv, shapes
 from course_utils.shapes import IntOrPair
 
-# ---------------------------------------------------------------------------------------------------------
-# One channel: the loop that everything else is made of
-# ---------------------------------------------------------------------------------------------------------
+# --- One channel: the loop that everything else is made of -------------------------------------------------
 
 
 def corr2d(X: Tensor, K: Tensor) -> Tensor:
@@ -65,9 +63,7 @@ def convolve2d(X: Tensor, K: Tensor) -> Tensor:
     return corr2d(X, K.flip(0, 1))
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Several channels, in d2l's shapes
-# ---------------------------------------------------------------------------------------------------------
+# --- Several channels, in d2l's shapes ---------------------------------------------------------------------
 
 
 def corr2d_multi_in(X: Tensor, K: Tensor) -> Tensor:
@@ -185,9 +181,7 @@ def pool2d(
     return values.sum(-1) / shapes.windows(inside, size, stride, (1, 1)).flatten(-2).sum(-1)
 
 
-# ---------------------------------------------------------------------------------------------------------
-# The whole contract of F.conv2d: our fastest implementation, and the five rungs that lead to it
-# ---------------------------------------------------------------------------------------------------------
+# --- The whole contract of F.conv2d: our fastest implementation, and the five rungs that lead to it --------
 
 
 def conv2d(
@@ -367,9 +361,7 @@ def conv_transpose2d(
     return _finish(Y[..., ph : ph + rows, pw : pw + columns], bias, input)
 
 
-# ---------------------------------------------------------------------------------------------------------
-# What the functions above share
-# ---------------------------------------------------------------------------------------------------------
+# --- What the functions above share ------------------------------------------------------------------------
 
 
 class _Call(NamedTuple):

@@ -1,8 +1,10 @@
 """What a training measured, epoch by epoch."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # it imports matplotlib, which only `plot` needs
+    from course_utils import plotting
 
 
 @dataclass(repr=False)
@@ -28,21 +30,21 @@ class History:
     seconds: list[float] = field(default_factory=list)
     images_per_second: list[float] = field(default_factory=list)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.train_loss)
 
-    def __repr__(self):  # without the times, which differ from run to run
+    def __repr__(self) -> str:  # without the times, which differ from run to run
         if not self.train_loss:
             return "History(0 epochs)"
         loss, accuracy = self.train_loss[-1], self.test_accuracy[-1]
         return f"History({len(self)} epochs, train loss {loss:.3g}, test accuracy {accuracy:.1%})"
 
-    def as_dict(self):
-        """The lists by name, copied."""
+    def as_dict(self) -> dict[str, list[float]]:
+        """Return the lists by name, copied."""
         return asdict(self)
 
-    def plot(self):
-        """The curves of loss and accuracy, as a `plotting.Picture`."""
+    def plot(self) -> "plotting.Picture":
+        """Draw the curves of loss and accuracy."""
         from course_utils import plotting
 
         return plotting.history(self.as_dict())

@@ -37,7 +37,7 @@ class KernelPainter(Panel):
 by 0.33. Cut to black or white: 0 % of the pixels.'
     """
 
-    def __init__(self, photo=None, kernel="identity") -> None:
+    def __init__(self, photo: Tensor | None = None, kernel: str = "identity") -> None:
         self.photo = data.photo("china", size=200, gray=True) if photo is None else photo
         self.presets = {name: (kernel.round(), divide) for name, (kernel, divide) in presets().items()}
         start, divide = self.presets[kernel]
@@ -59,7 +59,7 @@ by 0.33. Cut to black or white: 0 % of the pixels.'
         values = self.values()
         return torch.tensor([[values[f"K[{i},{j}]"] for j in range(3)] for i in range(3)])
 
-    def adapt(self, control) -> None:
+    def adapt(self, control: ipywidgets.Widget | None) -> None:
         named, divide = self.controls["kernel"], self.controls["divide by the sum"]
         if control is named and named.value != OWN:
             kernel, divide.value = self.presets[named.value]

@@ -301,7 +301,7 @@ def test_what_no_process_can_train_is_refused_by_all(two):
         )
         assert result["no number"].startswith("FloatingPointError: the loss became ")
         assert result["no number"].endswith("use a lower lr than 1e+300")
-        assert result["compiled"] == "ValueError: compile must be False with several processes, not True"
+        assert result["compiled"] == "ValueError: compile must be False with several processes, got True."
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
