@@ -120,10 +120,8 @@ def count_macs(
 ) -> int:  # fmt: skip
     """Return the multiply-accumulates of one image: each output number costs `(in/groups)*kh*kw`.
 
-    Ints `input_size` and `kernel_size` mean squares. The bias is not counted.
-
-    Raises:
-        ValueError: as `output_size` and `count_parameters`.
+    Ints `input_size` and `kernel_size` mean squares. The bias is not counted. Errors as `output_size` and
+    `count_parameters`.
 
     Source: Howard et al., *MobileNets* (2017), section 3.1.
 
@@ -139,7 +137,8 @@ def _axes(**arguments) -> dict[str, tuple[int, ...]]:
     """Repeat every int for each axis; all tuples must be of one length."""
     lengths = {len(v) for v in arguments.values() if isinstance(v, (tuple, list))}
     if len(lengths) > 1:
-        raise ValueError(f"the tuples must have one entry per axis each, got {_listed(arguments)}.")
+        listed = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        raise ValueError(f"the tuples must have one entry per axis each, got {listed}.")
     axes = lengths.pop() if lengths else 1
     result = {k: tuple(v) if isinstance(v, (tuple, list)) else (v,) * axes for k, v in arguments.items()}
     for name, values in result.items():
@@ -182,7 +181,3 @@ def _square(size, name="kernel_size") -> tuple[int, int]:
 
 def _like(argument, values: list):
     return values[0] if isinstance(argument, int) and len(values) == 1 else tuple(values)
-
-
-def _listed(arguments) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())

@@ -19,13 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Pair = tuple[Tensor, Tensor]  # images and their labels
 NAMES = ("digits", "fashion_mnist", "mnist")
-IDX_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+IDX_FILES = tuple(f"{p}-{kind}-ubyte" for p in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 DIGITS_TEST = 360
 UNREADABLE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, zlib.error)
 
@@ -37,8 +33,8 @@ class Dataset(NamedTuple):
     classes: `classes[y[i]]` is the name of image i.
     """
 
-    train: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor]
+    train: Pair
+    test: Pair
     classes: tuple[str, ...]
 
 
@@ -87,9 +83,7 @@ def default_root() -> Path:
     return Path(os.environ.get("COURSE_DATA") or Path(__file__).resolve().parent.parent / "data")
 
 
-def split(
-    X: Tensor, y: Tensor, fraction: float = 0.2, seed: int = 0
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def split(X: Tensor, y: Tensor, fraction: float = 0.2, seed: int = 0) -> tuple[Pair, Pair]:
     """Split `(X, y)` in two, each class in proportion: `(rest, part)`, where part holds `fraction` of the images.
 
     Use it to choose settings: take a validation set from the training images, so that the test images stay unseen.
@@ -117,10 +111,8 @@ def split(
 def photo(name: str = "flower", *, size: int | tuple[int, int] | None = None, gray: bool = False) -> Tensor:
     """Return a photograph as float32 `(3, H, W)`, or `(1, H, W)` if `gray`, with values in 0..1.
 
-    Args:
-        name: `"flower"` or `"china"`, scikit-learn's sample photographs, 427x640 pixels.
-        size: an int resizes the shorter side to it; a pair is `(H, W)`.
-        gray: True mixes the colors with the luma weights of ITU-R BT.601.
+    `name` is `"flower"` or `"china"`, scikit-learn's sample photographs, 427x640 pixels. An int `size` resizes the
+    shorter side to it; a pair is `(H, W)`. `gray` mixes the colors with the luma weights of ITU-R BT.601.
 
     Raises:
         ValueError: an unknown name, or a size below 1.

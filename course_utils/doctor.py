@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from types import ModuleType
 from typing import NamedTuple
 
 GIGABYTE = 1e9
@@ -67,20 +68,18 @@ def _python() -> str:
     return version
 
 
-def _import(name: str, advice: str) -> str:
+def _import(name: str, advice: str) -> ModuleType:
     try:
-        importlib.import_module(name)
+        return importlib.import_module(name)
         # A broken package may raise anything while it is imported; the report must go on with the next one.
     except Exception as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise _Ill(f"cannot be imported: {first_line}", advice) from error
-    package = name.split(".")[0]
-    return metadata.version({"sklearn": "scikit-learn"}.get(package, package))
 
 
 def _numpy() -> str:
-    version = _import("numpy", AGAIN)
-    torch = _torch_or_ill()
+    _import("numpy", AGAIN)
+    torch, version = _import("torch", AGAIN), metadata.version("numpy")
     try:  # a torch that was built for numpy 1 cannot hand anything to numpy 2
         torch.ones(1).numpy()
     except RuntimeError as error:
@@ -90,22 +89,23 @@ def _numpy() -> str:
 
 
 def _torch() -> str:
-    return _import("torch", AGAIN)
+    _import("torch", AGAIN)
+    return metadata.version("torch")
 
 
 def _torchvision() -> str:
     advice = "torch and torchvision must come from the same index: delete .venv and run `python3 course.py lab`."
-    version = _import("torchvision", advice)
-    torch, torchvision = sys.modules["torch"], sys.modules["torchvision"]
+    torchvision, torch = _import("torchvision", advice), _import("torch", AGAIN)
     try:  # the operator that is missing when the two were built apart
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except (RuntimeError, AttributeError) as error:
         raise _Ill(f"{torchvision.__version__} does not fit torch {torch.__version__}", advice) from error
-    return version
+    return metadata.version("torchvision")
 
 
 def _d2l() -> str:
-    version = _import("d2l.torch", "Run `pip install d2l==0.17.0 pandas` in the environment of the course.")
+    _import("d2l.torch", "Run `pip install d2l==0.17.0 pandas` in the environment of the course.")
+    version = metadata.version("d2l")
     if version != "0.17.0":
         raise _Ill(version, "The lessons compare with d2l 0.17.0: run `pip install d2l==0.17.0`.")
     from IPython import display
@@ -116,7 +116,8 @@ def _d2l() -> str:
 
 
 def _notebooks() -> str:
-    return "JupyterLab " + _import("jupyterlab", "Run `python3 course.py lab`, which installs it.")
+    _import("jupyterlab", "Run `python3 course.py lab`, which installs it.")
+    return f"JupyterLab {metadata.version('jupyterlab')}"
 
 
 def _kernel() -> str:
@@ -142,7 +143,8 @@ def _kernel() -> str:
 
 def _widgets() -> str:
     advice = "Run `pip install -U ipywidgets jupyterlab_widgets` in the environment of the course, and restart Lab."
-    version = _import("ipywidgets", advice)
+    _import("ipywidgets", advice)
+    version = metadata.version("ipywidgets")
     try:
         partner = metadata.version("jupyterlab_widgets")
     except metadata.PackageNotFoundError as error:
@@ -162,7 +164,7 @@ def _widgets() -> str:
 
 def _data() -> str:
     _import("sklearn", "Run `pip install scikit-learn` in the environment of the course.")
-    _torch_or_ill()
+    _import("torch", AGAIN)
     from course_utils import data
 
     (X, _), (X_test, _), _ = data.load("digits")
@@ -178,7 +180,7 @@ def _disk() -> str:
 
 def _device() -> str:
     """A GPU is never needed, so its absence is well; one that torch should reach and does not is ill."""
-    torch = _torch_or_ill()
+    torch = _import("torch", AGAIN)
     driver = _driver()
     cpu = f"CPU with {torch.get_num_threads()} threads; the GPU cells will be skipped"
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # somebody hides the GPU on purpose
@@ -206,21 +208,11 @@ def _device() -> str:
     return f"CUDA {torch.version.cuda}, {name}"
 
 
-def _torch_or_ill():
-    _torch()
-    import torch
-
-    return torch
-
-
 def _driver() -> str:
-    """The version of the NVIDIA driver, empty where there is none."""
-    program = shutil.which("nvidia-smi")
-    if not program:
-        return ""
+    """Return the version of the NVIDIA driver, empty where there is none."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        asked = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=30)
+        said = subprocess.run(query, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return said.stdout.split("\n")[0].strip() if said.returncode == 0 else ""

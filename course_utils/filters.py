@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils import shapes
 from course_utils.ops import conv2d
 
 
@@ -26,8 +27,6 @@ def sobel_x() -> Tensor:
 
 def sobel_y() -> Tensor:
     """Return Sobel's 3x3 kernel for horizontal edges, below minus above: `sobel_x()` transposed.
-
-    Source: as `sobel_x`.
 
     >>> torch.equal(sobel_y(), sobel_x().T)
     True
@@ -50,8 +49,6 @@ def prewitt_x() -> Tensor:
 
 def prewitt_y() -> Tensor:
     """Return Prewitt's 3x3 kernel for horizontal edges: `prewitt_x()` transposed.
-
-    Source: as `prewitt_x`.
 
     >>> torch.equal(prewitt_y(), prewitt_x().T)
     True
@@ -160,8 +157,7 @@ def separate(kernel: Tensor) -> tuple[Tensor, Tensor]:
     >>> torch.allclose(column @ row, sobel_x())
     True
     """
-    if kernel.ndim != 2:
-        raise ValueError(f"kernel must have shape (kh, kw), got {tuple(kernel.shape)}.")
+    shapes.require_dims(kernel, "kernel", {2: "(kh, kw)"})
     U, S, Vh = torch.linalg.svd(kernel)
     rank = int(torch.linalg.matrix_rank(kernel))
     if rank != 1:
@@ -187,10 +183,8 @@ def filter2d(image: Tensor, kernel: Tensor, padding_mode: str = "replicate") -> 
              [3., 6., 3.],
              [3., 6., 3.]]])
     """
-    if image.ndim not in (3, 4):
-        raise ValueError(f"image must have shape (C, H, W) or (N, C, H, W), got {tuple(image.shape)}.")
-    if kernel.ndim != 2:
-        raise ValueError(f"kernel must have shape (kh, kw), got {tuple(kernel.shape)}.")
+    shapes.require_dims(image, "image", {3: "(C, H, W)", 4: "(N, C, H, W)"})
+    shapes.require_dims(kernel, "kernel", {2: "(kh, kw)"})
     modes = ("zeros", "reflect", "replicate", "circular")
     if padding_mode not in modes:
         raise ValueError(f"padding_mode must be one of {', '.join(modes)}, got {padding_mode!r}.")

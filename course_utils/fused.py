@@ -79,10 +79,8 @@ class PhaseConv2d(nn.Module):
         return phases.unflatten(-3, (-1, 4)).flatten(-3, -2)
 
     def _check_even(self, X: torch.Tensor) -> None:
-        height, width = (
-            size + 2 * padding - kernel + 1
-            for size, padding, kernel in zip(X.shape[-2:], self.padding, self.weight.shape[-2:], strict=True)
-        )
+        axes = zip(X.shape[-2:], self.padding, self.weight.shape[-2:], strict=True)
+        height, width = (size + 2 * padding - kernel + 1 for size, padding, kernel in axes)
         if height % 2 or width % 2:
             raise ValueError(
                 f"batch normalization counts every pixel and pooling leaves some of {height}x{width} out: "

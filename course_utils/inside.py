@@ -142,8 +142,7 @@ def measured_receptive_field(
     channels and averaged over the images. `layer` None is the model's own output; `at` None is the middle.
 
     Raises:
-        TypeError: model is no module, X no floating-point tensor.
-        ValueError: X is not `(N, C, H, W)`, there is no such layer or position, what it returns are no maps.
+        TypeError, ValueError: as `grad_cam`; and if `at` is outside the maps.
 
     Source: Luo, Li, Urtasun, Zemel, *Understanding the Effective Receptive Field* (2016), section 2.
 

@@ -58,10 +58,7 @@ class Conv2D(nn.Module):
 class StandardConv2d(nn.Conv2d):
     """The reference: every output channel sees every input channel through a full kernel.
 
-    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`.
-
-    Raises:
-        ValueError: as `torch.nn.Conv2d`.
+    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`. Errors as `torch.nn.Conv2d`.
 
     Source: LeCun et al., *Gradient-based learning applied to document recognition* (1998), section II.A.
 
@@ -129,10 +126,7 @@ class AsymmetricConv2d(nn.Sequential):
 class DilatedConv2d(nn.Conv2d):
     """A kernel with gaps: it reaches `dilation*(k - 1) + 1` pixels with k weights along each axis.
 
-    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`.
-
-    Raises:
-        ValueError: as `torch.nn.Conv2d`.
+    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`. Errors as `torch.nn.Conv2d`.
 
     Source: Yu, Koltun, *Multi-scale context aggregation by dilated convolutions* (2016), section 2.
 
@@ -140,9 +134,7 @@ class DilatedConv2d(nn.Conv2d):
     torch.Size([1, 16, 4, 4])
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: IntOrPair, dilation: IntOrPair = 2, **options
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: IntOrPair, dilation: IntOrPair = 2, **options):
         super().__init__(in_channels, out_channels, kernel_size, dilation=dilation, **options)
 
 
@@ -189,10 +181,7 @@ class SeparableConv2d(nn.Sequential):
 
     `options` (stride, padding, dilation, ...) go to the depthwise layer; only the pointwise layer has a bias.
 
-    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as the full kernel.
-
-    Raises:
-        ValueError: as `torch.nn.Conv2d`.
+    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as the full kernel. Errors as `torch.nn.Conv2d`.
 
     Source: Howard et al., *MobileNets* (2017), section 3.1; Chollet, *Xception* (2017), section 2.
 
@@ -201,9 +190,7 @@ class SeparableConv2d(nn.Sequential):
     [(3, 1, 3, 3), (16, 3, 1, 1), (16,)]
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: IntOrPair, bias: bool = True, **options
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: IntOrPair, bias: bool = True, **options):
         super().__init__(
             DepthwiseConv2d(in_channels, in_channels, kernel_size, bias=False, **options),
             PointwiseConv2d(in_channels, out_channels, bias=bias),
@@ -213,10 +200,8 @@ class SeparableConv2d(nn.Sequential):
 class TransposedConv2d(nn.ConvTranspose2d):
     """Scatter instead of gather: every input pixel adds a kernel-sized patch to a larger output.
 
-    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv_transpose2d`.
-
-    Raises:
-        ValueError: as `torch.nn.ConvTranspose2d`.
+    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv_transpose2d`. Errors as
+    `torch.nn.ConvTranspose2d`.
 
     Source: Dumoulin, Visin, *A guide to convolution arithmetic for deep learning* (2016), section 4.
 

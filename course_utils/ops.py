@@ -47,10 +47,7 @@ def corr2d(X: Tensor, K: Tensor) -> Tensor:
 def convolve2d(X: Tensor, K: Tensor) -> Tensor:
     """Convolve as mathematics defines it: `corr2d` with the kernel turned by 180 degrees.
 
-    Shapes: X `(H, W)`, K `(kh, kw)` -> `(H - kh + 1, W - kw + 1)`.
-
-    Raises:
-        TypeError, ValueError: as `corr2d`.
+    Shapes and errors as `corr2d`.
 
     Source: *Deep Learning* (2016), section 9.1, equations 9.4 and 9.5.
 
@@ -219,9 +216,8 @@ def conv2d_loops(
 
     Shapes, errors and source as `conv2d`.
 
-    >>> conv2d_loops(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2))
-    tensor([[[4., 4.],
-             [4., 4.]]])
+    >>> conv2d_loops(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2)).tolist()
+    [[[4.0, 4.0], [4.0, 4.0]]]
     """
     c = _prepare(input, weight, bias, stride, padding, dilation, groups)
     (sh, sw), (dh, dw), (kh, kw) = c.stride, c.dilation, c.K.shape[-2:]
@@ -241,9 +237,8 @@ def conv2d_slices(
 
     Shapes, errors and source as `conv2d`.
 
-    >>> conv2d_slices(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2))
-    tensor([[[4., 4.],
-             [4., 4.]]])
+    >>> conv2d_slices(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2)).tolist()
+    [[[4.0, 4.0], [4.0, 4.0]]]
     """
     c = _prepare(input, weight, bias, stride, padding, dilation, groups)
     (sh, sw), (dh, dw), (kh, kw), (oh, ow) = c.stride, c.dilation, c.K.shape[-2:], c.out_shape[-2:]
@@ -264,9 +259,8 @@ def conv2d_im2col(
 
     Shapes, errors and source as `conv2d`; the columns come from Chellapilla, Puri, Simard (2006), section 3.
 
-    >>> conv2d_im2col(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2))
-    tensor([[[4., 4.],
-             [4., 4.]]])
+    >>> conv2d_im2col(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2)).tolist()
+    [[[4.0, 4.0], [4.0, 4.0]]]
     """
     c = _prepare(input, weight, bias, stride, padding, dilation, groups)
     columns = fast_conv.columns(c.X, c.K.shape[-2:], c.stride, c.dilation)
@@ -281,9 +275,8 @@ def conv2d_strided(
 
     Shapes, errors and source as `conv2d`.
 
-    >>> conv2d_strided(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2))
-    tensor([[[4., 4.],
-             [4., 4.]]])
+    >>> conv2d_strided(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2)).tolist()
+    [[[4.0, 4.0], [4.0, 4.0]]]
     """
     c = _prepare(input, weight, bias, stride, padding, dilation, groups)
     (sh, sw), (dh, dw), (kh, kw), (oh, ow) = c.stride, c.dilation, c.K.shape[-2:], c.out_shape[-2:]
@@ -301,9 +294,8 @@ def conv2d_fft(
     Shapes, source and errors as `conv2d`, and TypeError for whole numbers: a spectrum has none. Rounding is that
     of the transform, about 1e-6 of the largest value in float32.
 
-    >>> conv2d_fft(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2)).round()
-    tensor([[[4., 4.],
-             [4., 4.]]])
+    >>> conv2d_fft(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2)).round().tolist()
+    [[[4.0, 4.0], [4.0, 4.0]]]
     """
     c = _prepare(input, weight, bias, stride, padding, dilation, groups)
     if not c.X.is_floating_point():

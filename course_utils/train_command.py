@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 EXAMPLES = """examples:
@@ -83,12 +84,10 @@ def _terminate(number, frame) -> None:
 
 def _say(store, sentence) -> None:
     """Print to stderr, unless another process has: of all that fail together, the first one knows why."""
-    try:
-        silent = store is not None and store.add("sentences", 1) > 1
-    except RuntimeError:  # the store has gone with the process that kept it
-        silent = False
-    if not silent:
-        print(sentence, file=sys.stderr, flush=True)
+    with suppress(RuntimeError):  # the store has gone with the process that kept it
+        if store is not None and store.add("sentences", 1) > 1:
+            return
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _kept(checkpoint: str | None) -> str:

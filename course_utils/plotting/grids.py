@@ -154,9 +154,9 @@ class Grid(NamedTuple):
     """One of several number grids beside each other. All of `longest` must fit into its cells, `texts` is drawn."""
 
     title: str
-    shape: tuple[int, ...]
     texts: np.ndarray
-    longest: np.ndarray
+    longest: np.ndarray | None = None  # None: those of `texts`
+    shape: tuple[int, ...] | None = None  # as the title says it; None: that of `texts`
 
 
 def draw_row(grids: dict[str, Grid], signs: str, sentences: list[str], shown: int, gid: str, draw) -> Figure:
@@ -166,7 +166,8 @@ def draw_row(grids: dict[str, Grid], signs: str, sentences: list[str], shown: in
     top, cell)` draws the cells of a grid.
     """
     gaps, letter = GAP * (len(grids) - 1), 0.62 * FONT  # 0.602, and whole pixels for each letter
-    cells = fit_cells([(list(grid.longest.flat), grid.texts.shape[1]) for grid in grids.values()], ROOM - gaps)
+    longest = [grid.texts if grid.longest is None else grid.longest for grid in grids.values()]
+    cells = fit_cells([(list(texts.flat), texts.shape[1]) for texts in longest], ROOM - gaps)
     widths = [max(g.texts.shape[1] * c.width, breadth(g.title)) for g, c in zip(grids.values(), cells, strict=True)]
     tall = max(len(grid.texts) for grid in grids.values()) * cells[0].height
     wide = max(sum(widths) + gaps, min(ROOM, letter * max(map(len, sentences))))
@@ -176,7 +177,7 @@ def draw_row(grids: dict[str, Grid], signs: str, sentences: list[str], shown: in
     for n, (name, grid) in enumerate(grids.items()):
         if n:
             write(ax, x - GAP / 2, middle, signs[n - 1], size=26, gid="sign")
-        draw_title(ax, x, MARGIN, grid.title, grid.shape)
+        draw_title(ax, x, MARGIN, grid.title, grid.shape or grid.texts.shape)
         draw(ax, name, grid.texts, x, middle - len(grid.texts) * cells[n].height / 2, cells[n])
         x += widths[n] + GAP
     for n, line in enumerate(wrapped[shown]):

@@ -100,11 +100,8 @@ def _draw_paper(case: _Stamps, at, paper) -> Figure:
     # Cells have one size at every pixel: as wide as the finished numbers need.
     finished = texts_of(case.painted(tuple(n - 1 for n in case.X.shape)))
     pixels, kernel = texts_of(case.X), texts_of(case.K)
-    grids = {
-        "input": Grid("input", pixels.shape, pixels, pixels),
-        "kernel": Grid("kernel", kernel.shape, kernel, kernel),
-        "output": Grid(title, case.size, paper, finished),
-    }
+    grids = {"input": Grid("input", pixels), "kernel": Grid("kernel", kernel)}
+    grids["output"] = Grid(title, paper, finished, case.size)
     sentences = [f"pixel {pixels[place]} paints {case.products(place)}" for place in np.ndindex(*case.X.shape)]
     shown = np.ravel_multi_index(at, case.X.shape)
     return draw_row(grids, "×→", sentences, shown, "paints", partial(_draw_grid, case, at))

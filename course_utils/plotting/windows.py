@@ -164,11 +164,10 @@ def _draw_place(case: _Case, at) -> tuple[Figure, str]:
 
 
 def _draw_window(case: _Case, at) -> Figure:
-    title = "padded input" if any(case.borders) else "input"
-    grids = {"input": Grid(title, case.x.shape, case.x, case.x)}
+    grids = {"input": Grid("padded input" if any(case.borders) else "input", case.x)}
     if case.k is not None:
-        grids["kernel"] = Grid("kernel", case.k.shape, case.k, case.k)
-    grids["output"] = Grid("output", case.y.shape, case.y, case.y)
+        grids["kernel"] = Grid("kernel", case.k)
+    grids["output"] = Grid("output", case.y)
     sums = [case.arithmetic(place) for place in np.ndindex(case.y.shape)]
     shown = np.ravel_multi_index(at, case.y.shape)
     return draw_row(grids, "→" if case.k is None else "⋆=", sums, shown, "sum", partial(_draw_grid, case, at))

@@ -12,11 +12,8 @@ def random_affine(
 ) -> Tensor:
     """Rotate, zoom and shift each image of `(N, C, H, W)` a little, in its own way; what was outside becomes 0.
 
-    Args:
-        generator: draws the random numbers, on the CPU, so that every device draws the same.
-        degrees: each image is rotated by up to this angle either way.
-        shift: each image is moved by up to this fraction of width and height.
-        scale: each image is zoomed by 1 - scale .. 1 + scale.
+    Each is rotated by up to `degrees` either way, zoomed by 1 - scale .. 1 + scale, and moved by up to the fraction
+    `shift` of width and height. `generator` draws the numbers on the CPU, so that every device draws the same.
 
     >>> random_affine(torch.rand(2, 1, 28, 28), torch.Generator().manual_seed(0)).shape
     torch.Size([2, 1, 28, 28])

@@ -16,10 +16,7 @@ DAMAGED = (EOFError, NotImplementedError, OSError, RuntimeError, ValueError, pic
 
 
 def save_checkpoint(path: Path | str, **parts) -> None:
-    """Write `parts` (tensors, state dicts, numbers, strings, lists, dicts) to `path`: all of it, or nothing.
-
-    Raises:
-        OSError: the file cannot be written; the old one is then as it was.
+    """Write `parts` (tensors, state dicts, numbers, strings, lists, dicts) to `path`, all or nothing (OSError).
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

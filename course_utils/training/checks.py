@@ -2,9 +2,9 @@
 
 import math
 
-from torch import Tensor, nn
+from torch import nn
 
-from course_utils.data import Dataset
+from course_utils.data import Dataset, Pair
 from course_utils.training.evaluation import check_pair, device_of, predict
 
 SCHEDULES = ("constant", "onecycle")
@@ -39,7 +39,7 @@ def check_batches(images: int, batch_size: int, processes: int) -> None:
         )
 
 
-def pair_for(model: nn.Module, data: Dataset, part: str) -> tuple[Tensor, Tensor]:
+def pair_for(model: nn.Module, data: Dataset, part: str) -> Pair:
     """Return `data.train` or `data.test` on the model's device, once the model has been tried on one image."""
     if not hasattr(data, part):
         raise TypeError(f"data must be a Dataset with train and test, got {type(data).__name__}.")
@@ -50,6 +50,6 @@ def pair_for(model: nn.Module, data: Dataset, part: str) -> tuple[Tensor, Tensor
         reason = str(error).partition("\n")[0]
         raise ValueError(f"the model cannot take images of shape {tuple(X.shape[1:])}: {reason}") from error
     if y.min() < 0 or y.max() >= classes:
-        found = f"{y.min()}..{y.max()}"
-        raise ValueError(f"labels in data.{part} must be 0..{classes - 1}, one per model output, got {found}.")
+        must = f"must be 0..{classes - 1}, one per model output"
+        raise ValueError(f"labels in data.{part} {must}, got {y.min()}..{y.max()}.")
     return X, y

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from course_utils.data import Dataset
+from course_utils.data import Dataset, Pair
 
 
 @contextlib.contextmanager
@@ -37,7 +37,7 @@ def predict(model: nn.Module, X: Tensor, batch_size: int = 1000) -> Tensor:
         return torch.cat([model(as_float(images.to(device_of(model)))) for images in X.split(batch_size)])
 
 
-def evaluate(model: nn.Module, data: Dataset | tuple[Tensor, Tensor], batch_size: int = 1000) -> float:
+def evaluate(model: nn.Module, data: Dataset | Pair, batch_size: int = 1000) -> float:
     """Return the accuracy: the share of images that `model` classifies right, 0..1.
 
     `data` is `(X, y)`, or a Dataset, whose test part is used.
@@ -49,7 +49,7 @@ def evaluate(model: nn.Module, data: Dataset | tuple[Tensor, Tensor], batch_size
     return (predict(model, X, batch_size).argmax(1).cpu() == y.cpu()).sum().item() / len(y)
 
 
-def confusion_matrix(model: nn.Module, data: Dataset | tuple[Tensor, Tensor], num_classes: int) -> Tensor:
+def confusion_matrix(model: nn.Module, data: Dataset | Pair, num_classes: int) -> Tensor:
     """Return how often each class was predicted for each other: int64, rows are true classes, columns predicted ones.
 
     `data` is `(X, y)`, or a Dataset, whose test part is used.
@@ -85,7 +85,7 @@ def as_float(X: Tensor) -> Tensor:
     return X.float().div_(255) if X.dtype == torch.uint8 else X
 
 
-def check_pair(pair: tuple[Tensor, Tensor], name: str) -> tuple[Tensor, Tensor]:
+def check_pair(pair: Pair, name: str) -> Pair:
     """Return the pair, if it is float or uint8 images and as many int64 labels, at least one."""
     if not (isinstance(pair, (tuple, list)) and [isinstance(part, Tensor) for part in pair] == [True, True]):
         raise TypeError(f"{name} must be a pair of tensors (X, y), got {type(pair).__name__}.")

@@ -50,7 +50,6 @@ def fit(
             seconds, and before Ctrl-C or SIGTERM takes effect. If it exists, training goes on from there, and ends with
             the very weights of a run that was never interrupted
         callback: called as `callback(model, history)` after every epoch
-        progress: True shows a progress bar
 
     With a default group of `torch.distributed`, its processes train together: each takes its part of every batch
     of `batch_size` images, and the steps are those of a single process, up to rounding (dropout draws others).

@@ -10,12 +10,10 @@ LARGEST_THRESHOLD = 32 << 20  # bytes; glibc refuses more
 def keep_freed_memory(limit: int = 1 << 30) -> bool:
     """Let this process keep up to `limit` bytes that it has freed, instead of giving them back to the system.
 
-    A training step allocates and frees the same large tensors again and again. The system must fill every new page
-    with zeros first; for small layers that costs about as much as their arithmetic. Kept pages are used again as they
-    are. This changes the whole process until it ends, so it is for programs to call, once, at their start; `fit` never
-    does. Results stay the same, bit for bit.
-
-    Return whether it was done: only glibc (most of Linux) has such a setting; elsewhere nothing happens.
+    A training step allocates and frees the same large tensors again and again, and the system fills every new page
+    with zeros first; for small layers that costs about as much as their arithmetic. This changes the whole process
+    until it ends, so it is for programs to call, once, at their start; `fit` never does. Results stay the same, bit for
+    bit. Return whether it was done: only glibc (most of Linux) has such a setting; elsewhere nothing happens.
 
     Raises:
         ValueError: limit is not an int from 0 to 2**31 - 1.

@@ -19,17 +19,13 @@ PARTS = {"model", "optimizer", "scheduler", "generator", "rng", "cuda_rng", "his
 
 @dataclass
 class Epoch:
-    """An epoch under way, as it stands after a batch.
+    """An epoch under way, as it stands after a batch."""
 
-    order: every training image once; lr: learning rate of the first step; seconds: trained so far
-    losses: one per batch done, the sum over this process's images; correct: of this process's images
-    """
-
-    order: Tensor
-    lr: float
-    losses: list[Tensor]
-    correct: Tensor
-    seconds: float = 0.0
+    order: Tensor  # every training image once
+    lr: float  # of the first step
+    losses: list[Tensor]  # one per batch done, the sum over this process's images
+    correct: Tensor  # predictions for this process's images
+    seconds: float = 0.0  # trained so far
 
 
 @dataclass

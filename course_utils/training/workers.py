@@ -136,10 +136,7 @@ def _normalize(layer: _BatchNorm, X: Tensor) -> Tensor:
 def meet() -> "tuple[dist.Store | None, int, int]":
     """Return `(store, rank, count)` of the processes that `torchrun` started; `(None, 0, 1)` for a single one.
 
-    The store is a small dictionary that they share.
-
-    Raises:
-        ValueError: this build of torch has no `torch.distributed`.
+    The store is a small dictionary that they share. ValueError if this build of torch has no `torch.distributed`.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return None, 0, 1
