@@ -86,8 +86,7 @@ def receptive_field(layers: Iterable[tuple]) -> int:
             raise ValueError(
                 f"layers must hold (kernel_size, stride) or (kernel_size, stride, dilation), got {layer!r}."
             )
-        axes = _axes(layers=tuple(layer))
-        _require_least(1, axes)
+        _require_least(1, _axes(layers=tuple(layer)))
         kernel, stride, dilation = (*layer, 1)[:3]
         field += dilation * (kernel - 1) * jump
         jump *= stride

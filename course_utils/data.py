@@ -51,8 +51,7 @@ def load(
     `root/FashionMNIST/raw` or `root/MNIST/raw`, and are never changed.
 
     Args:
-        root: a folder; by default the environment variable `COURSE_DATA`, or else the folder `data` beside
-            `course_utils` (which d2l's notebooks call `../data`).
+        root: a folder; by default the environment variable `COURSE_DATA`, or else `data` beside `course_utils`.
         download: True fetches missing files into `root`, with a progress bar.
         dtype: of the images; `torch.uint8` leaves the files' bytes as they are, a quarter of the memory, for
             `training.fit` to convert to 0..1 batch by batch. The digits are interpolated, so they are always float32.
@@ -245,6 +244,5 @@ def _prepare(X, y, device, dtype):
     """Move first, then convert: bytes travel faster than floats."""
     X, y = X.to(device), y.to(device)
     if X.dtype == torch.uint8:
-        X = X[:, None]
-        X = X if dtype == torch.uint8 else X.float() / 255
+        X = X[:, None] if dtype == torch.uint8 else X[:, None].float() / 255
     return X, y.long()

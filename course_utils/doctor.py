@@ -11,7 +11,6 @@ from importlib import metadata
 from types import ModuleType
 from typing import NamedTuple
 
-GIGABYTE = 1e9
 AGAIN = "Run `python3 course.py lab` again after deleting the folder .venv."
 EXTENSION = "@jupyter-widgets/jupyterlab-manager"  # shows ipywidgets in JupyterLab
 # IPython 9 has removed a function that d2l 0.17 asks of it.
@@ -172,7 +171,7 @@ def _data() -> str:
 
 
 def _disk() -> str:
-    free = shutil.disk_usage(os.getcwd()).free / GIGABYTE
+    free = shutil.disk_usage(os.getcwd()).free / 1e9
     if free < 1:
         raise _Ill(f"{free:.1f} GB free", "Make room: checkpoints and a dataset download need about 1 GB.")
     return f"{free:.0f} GB free"

@@ -186,15 +186,14 @@ def _look_at_checkpoint(options, workers) -> None:
         if options.resume:
             raise ValueError("--resume needs --checkpoint FILE, to know what to go on with.")
         return
-    there, first = Path(options.checkpoint).exists(), workers.is_first
+    there = Path(options.checkpoint).exists()
     workers.largest(0)
     if there and not options.resume:
         raise ValueError(
             f"--checkpoint {options.checkpoint} exists: add --resume to go on with it, or name another file."
         )
-    if first:
+    if workers.is_first and options.resume:
         from course_utils import training
 
         where = training.progress_of(options.checkpoint) if there else "the start, as there is no checkpoint yet"
-        if options.resume:
-            print(f"going on from {where}", flush=True)
+        print(f"going on from {where}", flush=True)

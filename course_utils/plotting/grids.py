@@ -162,8 +162,7 @@ class Grid(NamedTuple):
 def draw_row(grids: dict[str, Grid], signs: str, sentences: list[str], shown: int, gid: str, draw) -> Figure:
     """Draw grids side by side with a sign between them, and below them the sentence number `shown`.
 
-    There is room for every sentence, so that the frames of an animation have one size. `draw(ax, name, texts, left,
-    top, cell)` draws the cells of a grid.
+    There is room for every sentence, so that all frames of an animation have one size. `draw` draws a grid's cells.
     """
     gaps, letter = GAP * (len(grids) - 1), 0.62 * FONT  # 0.602, and whole pixels for each letter
     longest = [grid.texts if grid.longest is None else grid.longest for grid in grids.values()]

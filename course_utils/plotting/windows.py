@@ -61,13 +61,9 @@ stride 1, padding 0, output 1x2 so far [4 _]>
 
 
 def animate_window(
-    X: Numbers,
-    K: Numbers,
-    stride: IntOrPair = 1,
-    padding: IntOrPair | str = 0,
-    dilation: IntOrPair = 1,
+    X: Numbers, K: Numbers, stride: IntOrPair = 1, padding: IntOrPair | str = 0, dilation: IntOrPair = 1,
     fps: float = 1.5,
-) -> Picture:
+) -> Picture:  # fmt: skip
     """Animate `sliding_window` over every place, as an endless animated PNG with `fps` places a second.
 
     Arguments and errors as `sliding_window`; more than 64 places are refused.
@@ -125,7 +121,6 @@ def _kernel_case(X, K, stride, padding, dilation) -> _Case:
     X, K = tensor(X, "X", (2,)), tensor(K, "K", (2,))
     settings = f"stride {stride}, padding {padding}, dilation {dilation}"
     words = f"{describe('Input', X)}, {describe('kernel', K)}, {settings}"
-    # The settings are read as ops reads them, so that both accept the same ones and refuse the others alike.
     stride, dilation = shapes.pair(stride, "stride", 1), shapes.pair(dilation, "dilation", 1)
     span = shapes.span(K.shape, dilation)
     borders = shapes.borders(padding, span, stride)

@@ -66,8 +66,7 @@ def confusion_matrix(model: nn.Module, data: Dataset | Pair, num_classes: int) -
     true, predicted = y.cpu(), predict(model, X).argmax(1).cpu()
     for name, classes in {"labels": true, "predictions": predicted}.items():
         if classes.min() < 0 or classes.max() >= num_classes:
-            found = f"{classes.min()}..{classes.max()}"
-            raise ValueError(f"{name} must be from 0 to below num_classes={num_classes}, got {found}.")
+            raise ValueError(f"{name} must fit num_classes={num_classes}, got {classes.min()}..{classes.max()}.")
     return torch.bincount(true * num_classes + predicted, minlength=num_classes**2).view(num_classes, -1)
 
 
