@@ -27,7 +27,22 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument(
         "--allow-weak-isolation", action="store_true", help="grade where the strong level does not hold"
     )
+    parser.add_argument(
+        "--isolation", action=_Isolation, nargs=0, help="say which level of isolation holds here, and end"
+    )
     return _grade(parser.parse_args(words))
+
+
+class _Isolation(argparse.Action):
+    """Like `--help` it needs no other argument: print the level, then what it lacks, a line each."""
+
+    def __call__(self, parser, *_) -> None:
+        from cohort_grader.sandbox import levels
+
+        level = levels.strongest()
+        wants = "" if level.name == levels.STRONG else ": grading wants --allow-weak-isolation"
+        print(f"{level.name} isolation{wants}", *level.missing, sep="\n  ")
+        parser.exit()
 
 
 def _grade(options) -> int:

@@ -1,14 +1,18 @@
 """The sizes and costs of convolution, in whole numbers. No tensor is touched here.
 
 Sizes are in pixels, costs in parameters or multiply-accumulates (MACs). An argument may be an int, which stands
-for every axis, or a tuple with one int per axis; the answer is an int when the input size was one.
+for every axis, or a tuple with one int per axis; the result is an int when the input size was one.
 """
 
 from collections.abc import Iterable
 from math import prod
 
+Size = int | tuple[int, ...]
 
-def output_size(input_size, kernel_size, stride=1, padding=0, dilation=1):
+
+def output_size(
+    input_size: Size, kernel_size: Size, stride: Size = 1, padding: Size | str = 0, dilation: Size = 1
+) -> Size:
     """Return how many positions the kernel has: `(n + 2*padding - dilation*(k - 1) - 1) // stride + 1`.
 
     `padding` counts zeros per side, in pixels, or is `"valid"` (none), `"same"` (output as large as the input; needs
@@ -40,7 +44,7 @@ def output_size(input_size, kernel_size, stride=1, padding=0, dilation=1):
     return _like(input_size, sizes)
 
 
-def same_padding(kernel_size, dilation=1):
+def same_padding(kernel_size: Size, dilation: Size = 1) -> tuple:
     """Return the zeros `(before, after)` that keep the size at stride 1; an even kernel needs one more after.
 
     Raises:
@@ -82,16 +86,15 @@ def receptive_field(layers: Iterable[tuple]) -> int:
             raise ValueError(
                 f"layers must hold (kernel_size, stride) or (kernel_size, stride, dilation), got {layer!r}."
             )
-        axes = _axes(layers=tuple(layer))
-        _require_least(1, axes)
+        _require_least(1, _axes(layers=tuple(layer)))
         kernel, stride, dilation = (*layer, 1)[:3]
         field += dilation * (kernel - 1) * jump
         jump *= stride
     return field
 
 
-def count_parameters(in_channels: int, out_channels: int, kernel_size, groups: int = 1, bias: bool = True) -> int:
-    """Return a convolution's learned numbers: `out*(in/groups)*kh*kw`, and `out` more with a bias.
+def count_parameters(in_channels: int, out_channels: int, kernel_size: Size, groups: int = 1, bias: bool = True) -> int:
+    """Return how many parameters a convolution learns: `out*(in/groups)*kh*kw`, and `out` more with a bias.
 
     An int `kernel_size` means a square kernel.
 
@@ -111,21 +114,13 @@ def count_parameters(in_channels: int, out_channels: int, kernel_size, groups: i
 
 
 def count_macs(
-    input_size,
-    in_channels: int,
-    out_channels: int,
-    kernel_size,
-    stride=1,
-    padding=0,
-    dilation=1,
-    groups: int = 1,
-) -> int:
+    input_size: Size, in_channels: int, out_channels: int, kernel_size: Size,
+    stride: Size = 1, padding: Size | str = 0, dilation: Size = 1, groups: int = 1,
+) -> int:  # fmt: skip
     """Return the multiply-accumulates of one image: each output number costs `(in/groups)*kh*kw`.
 
-    Ints `input_size` and `kernel_size` mean squares. The bias is not counted.
-
-    Raises:
-        ValueError: as `output_size` and `count_parameters`.
+    Ints `input_size` and `kernel_size` mean squares. The bias is not counted. Errors as `output_size` and
+    `count_parameters`.
 
     Source: Howard et al., *MobileNets* (2017), section 3.1.
 
@@ -138,10 +133,11 @@ def count_macs(
 
 
 def _axes(**arguments) -> dict[str, tuple[int, ...]]:
-    """Stretch every int to one per axis; all tuples must be of one length."""
+    """Repeat every int for each axis; all tuples must be of one length."""
     lengths = {len(v) for v in arguments.values() if isinstance(v, (tuple, list))}
     if len(lengths) > 1:
-        raise ValueError(f"the tuples must have one entry per axis each, got {_listed(arguments)}.")
+        listed = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        raise ValueError(f"the tuples must have one entry per axis each, got {listed}.")
     axes = lengths.pop() if lengths else 1
     result = {k: tuple(v) if isinstance(v, (tuple, list)) else (v,) * axes for k, v in arguments.items()}
     for name, values in result.items():
@@ -184,7 +180,3 @@ def _square(size, name="kernel_size") -> tuple[int, int]:
 
 def _like(argument, values: list):
     return values[0] if isinstance(argument, int) and len(values) == 1 else tuple(values)
-
-
-def _listed(arguments) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())

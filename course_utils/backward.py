@@ -1,21 +1,27 @@
 """The backward pass of a convolution, written by hand: two gradients, each of them a convolution again.
 
-Names and arguments are those of `torch.nn.grad` and `torch.nn.functional`, which the tests compare with. All is made
-of `ops`, so that autograd can follow it: the gradients have gradients themselves.
+Names and arguments are those of `torch.nn.grad` and `torch.nn.functional`, which the tests compare with. Everything is
+made of `ops`, so that autograd can follow it: the gradients have gradients themselves.
 """
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils import ops
+from course_utils import ops, shapes
+from course_utils.shapes import IntOrPair
 
 
-def conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+def conv2d_input(
+    input_size: Sequence[int], weight: Tensor, grad_output: Tensor,
+    stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Return dL/d(input) of `conv2d`, given `grad_output`, which is dL/d(output).
 
-    Every answer hands its gradient back to the pixels of its window, through the kernel entry each was multiplied
-    with: a transposed convolution. Pixels that no window reached get 0.
+    Every output number hands its gradient back to the pixels of its window, through the kernel entry by which each
+    was multiplied: a transposed convolution. Pixels that no window reached get 0.
 
     Shapes: input_size `(N, C_in, H, W)`; weight `(C_out, C_in / groups, kh, kw)`; grad_output `(N, C_out, H', W')`
     -> `(N, C_in, H, W)`. `stride`, `padding`, `dilation` are an int or a pair `(rows, columns)`, in pixels.
@@ -33,17 +39,20 @@ def conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=
               [ 2., 10., 10.],
               [ 6., 17., 12.]]]])
     """
-    ops._require_dims(weight, "weight", {4: "(C_out, C_in / groups, kh, kw)"})
+    shapes.require_dims(weight, "weight", {4: "(C_out, C_in / groups, kh, kw)"})
     stride, padding, dilation = _pairs(stride, padding, dilation)
     left_over = _fit(input_size, weight.shape, grad_output, stride, padding, dilation, groups)
     return ops.conv_transpose2d(grad_output, weight, None, stride, padding, left_over, groups, dilation)
 
 
-def conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+def conv2d_weight(
+    input: Tensor, weight_size: Sequence[int], grad_output: Tensor,
+    stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Return dL/d(weight) of `conv2d`, given `grad_output`, which is dL/d(output).
 
-    Slide `grad_output` over the input: the batch takes the part of the channels, stride and dilation exchange
-    theirs, and what the last stride had left over is cut off.
+    Slide `grad_output` over the input: batch and channels exchange their roles, and so do stride and dilation; what
+    the last stride left over is cut off.
 
     Shapes: input `(N, C_in, H, W)`; weight_size `(C_out, C_in / groups, kh, kw)`; grad_output `(N, C_out, H', W')`
     -> `(C_out, C_in / groups, kh, kw)`. `stride`, `padding`, `dilation` are an int or a pair, in pixels.
@@ -59,20 +68,20 @@ def conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation
     tensor([[[[27., 37.],
               [57., 67.]]]])
     """
-    ops._require_dims(input, "input", {4: "(N, C_in, H, W)"})
+    shapes.require_dims(input, "input", {4: "(N, C_in, H, W)"})
     stride, padding, dilation = _pairs(stride, padding, dilation)
     _fit(input.shape, weight_size, grad_output, stride, padding, dilation, groups)
-    if not len(input):  # nothing was computed with the weight
+    if not len(input):  # an empty batch: the output does not depend on the weight
         return input.new_zeros(weight_size)
     X = input.unflatten(1, (groups, -1)).permute(2, 1, 0, 3, 4).flatten(1, 2)  # (C_in / groups, groups * N, H, W)
     G = grad_output.unflatten(1, (groups, -1)).permute(1, 2, 0, 3, 4).flatten(0, 1)  # (C_out, N, H', W')
-    found = ops.conv2d(X, G, None, dilation, padding, stride, groups)  # (C_in / groups, C_out, ...)
+    grad_weight = ops.conv2d(X, G, None, dilation, padding, stride, groups)  # (C_in / groups, C_out, ...)
     kh, kw = weight_size[-2:]
-    return found.transpose(0, 1)[..., :kh, :kw]
+    return grad_weight.transpose(0, 1)[..., :kh, :kw]
 
 
 class Conv2dFunction(torch.autograd.Function):
-    """`conv2d` for autograd: a forward pass, and the backward pass that belongs to it.
+    """`conv2d` for autograd: a forward pass and its backward pass.
 
     `apply` takes input `(N, C_in, H, W)`, weight, bias or None, stride, padding, dilation, groups, in this order.
 
@@ -84,22 +93,25 @@ class Conv2dFunction(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, input, weight, bias, *setting):
+    def forward(ctx, input: Tensor, weight: Tensor, bias: Tensor | None, *setting) -> Tensor:
         ctx.save_for_backward(input, weight)
         ctx.setting = setting
         return ops.conv2d(input, weight, bias, *setting)
 
     @staticmethod
-    def backward(ctx, grad_output):
+    def backward(ctx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, weight = ctx.saved_tensors
-        for_input, for_weight, for_bias, *_ = ctx.needs_input_grad  # the first layer's pictures need none
+        for_input, for_weight, for_bias, *_ = ctx.needs_input_grad  # the first layer's images need none
         grad_input = conv2d_input(input.shape, weight, grad_output, *ctx.setting) if for_input else None
         grad_weight = conv2d_weight(input, weight.shape, grad_output, *ctx.setting) if for_weight else None
         grad_bias = grad_output.sum((0, 2, 3)) if for_bias else None
         return grad_input, grad_weight, grad_bias, *[None] * len(ctx.setting)
 
 
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+def conv2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None,
+    stride: IntOrPair = 1, padding: IntOrPair | str = 0, dilation: IntOrPair = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Cross-correlate as `ops.conv2d` does, with the gradients of `Conv2dFunction`.
 
     Shapes, errors and source as `ops.conv2d`.
@@ -111,26 +123,24 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) 
              [1., 1., 0.],
              [0., 0., 0.]]])
     """
-    X, groups = ops._check_tensors(input, weight, bias, groups)
+    X = shapes.require_conv(input, weight, bias, groups)
     if isinstance(padding, str):  # "same" may pad one side more than the other; F.pad has its own gradient
         stride, _, dilation = _pairs(stride, 0, dilation)
-        span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[-2:], strict=True))
-        X, padding = F.pad(X, ops._borders(padding, span, stride)), 0
+        X, padding = F.pad(X, shapes.borders(padding, shapes.span(weight.shape[-2:], dilation), stride)), 0
     Y = Conv2dFunction.apply(X, weight, bias, stride, padding, dilation, groups)
     return Y if input.ndim == 4 else Y.squeeze(0)
 
 
 def _pairs(stride, padding, dilation) -> tuple[tuple[int, int], ...]:
     named = ((stride, "stride", 1), (padding, "padding", 0), (dilation, "dilation", 1))
-    return tuple(ops._pair(value, name, least) for value, name, least in named)
+    return tuple(shapes.pair(value, name, least) for value, name, least in named)
 
 
 def _fit(input_size, weight_size, grad_output, stride, padding, dilation, groups) -> tuple[int, int]:
     """Return how many rows and columns the last stride leaves over; raise if grad_output cannot be the output's."""
     input_size, weight_size = _four(input_size, "input_size"), _four(weight_size, "weight_size")
-    ops._require_dims(grad_output, "grad_output", {4: "(N, C_out, H', W')"})
-    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
-        raise ValueError(f"groups must be an int of at least 1, got {groups!r}.")
+    shapes.require_dims(grad_output, "grad_output", {4: "(N, C_out, H', W')"})
+    shapes.require_groups(groups)
     if input_size[1] != weight_size[1] * groups:
         raise ValueError(f"input_size {input_size} must have {weight_size[1] * groups} channels to fit weight_size "
                          f"{weight_size} with groups={groups}.")  # fmt: skip

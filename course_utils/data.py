@@ -1,11 +1,9 @@
-"""Datasets as whole tensors: no loader objects, no worker processes, just ``(X, y)``.
+"""Datasets as whole tensors: no loader objects, no worker processes, just `(X, y)`.
 
-Images are float32 ``(N, 1, 28, 28)`` in 0..1 (or the files' bytes, on demand), labels int64 ``(N,)``. ``digits``
-needs no download. ``fashion_mnist`` and ``mnist`` are read by torchvision from the usual files. ``photo`` gives
-scikit-learn's two sample pictures.
+Images are float32 `(N, 1, 28, 28)` in 0..1 (or the files' bytes, on demand), labels int64 `(N,)`. `digits` needs no
+download. `fashion_mnist` and `mnist` are read by torchvision from the usual files. `photo` gives scikit-learn's two
+sample photographs.
 """
-
-from __future__ import annotations
 
 import gzip
 import hashlib
@@ -19,14 +17,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+Pair = tuple[Tensor, Tensor]  # images and their labels
 NAMES = ("digits", "fashion_mnist", "mnist")
-IDX_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+IDX_FILES = tuple(f"{p}-{kind}-ubyte" for p in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 DIGITS_TEST = 360
 UNREADABLE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError, zlib.error)
 
@@ -34,33 +29,37 @@ UNREADABLE = (AssertionError, EOFError, KeyError, OSError, RuntimeError, TypeErr
 class Dataset(NamedTuple):
     """Images and labels for training, images and labels for testing, and the names of the classes.
 
-    train, test: a pair ``(X, y)``; X float32 ``(N, 1, 28, 28)`` in 0..1 or uint8 in 0..255, y int64 ``(N,)``.
-    classes: ``classes[y[i]]`` is the name of image i.
+    train, test: a pair `(X, y)`; X float32 `(N, 1, 28, 28)` in 0..1 or uint8 in 0..255, y int64 `(N,)`.
+    classes: `classes[y[i]]` is the name of image i.
     """
 
-    train: tuple[torch.Tensor, torch.Tensor]
-    test: tuple[torch.Tensor, torch.Tensor]
+    train: Pair
+    test: Pair
     classes: tuple[str, ...]
 
 
-def load(name="digits", *, root=None, device=None, download=False, dtype=torch.float32):
-    """The dataset called ``name``, as whole tensors on ``device``.
+def load(
+    name: str = "digits", *, root: str | Path | None = None, device: str | torch.device | None = None,
+    download: bool = False, dtype: torch.dtype = torch.float32,
+) -> Dataset:  # fmt: skip
+    """Return the dataset called `name`, as whole tensors on `device`.
 
-    ``"digits"``: 1,797 handwritten digits of 8x8 pixels, 1,437 to train and 360 to test, that come with scikit-learn
+    `"digits"`: 1,797 handwritten digits of 8x8 pixels, 1,437 to train and 360 to test, that come with scikit-learn
     (Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998), enlarged to 28x28.
-    ``"fashion_mnist"`` (Xiao, Rasul and Vollgraf 2017) and ``"mnist"`` (LeCun, Cortes and Burges 1998): 60,000 to train
-    and 10,000 to test, read from ``root``. Four idx files, raw or ``.gz``, are found in ``root`` itself or in
-    torchvision's own ``root/FashionMNIST/raw`` or ``root/MNIST/raw``, and are never changed.
+    `"fashion_mnist"` (Xiao, Rasul and Vollgraf 2017) and `"mnist"` (LeCun, Cortes and Burges 1998): 60,000 to train and
+    10,000 to test, read from `root`. Four idx files, raw or `.gz`, are found in `root` itself or in torchvision's own
+    `root/FashionMNIST/raw` or `root/MNIST/raw`, and are never changed.
 
     Args:
-        root: a folder; by default the environment variable ``COURSE_DATA``, or else the folder ``data`` beside
-            ``course_utils`` (which d2l's notebooks call ``../data``).
-        download: True fetches missing files into ``root``, with a progress bar.
-    dtype: of the images; ``torch.uint8`` leaves the bytes of the files as they are, a quarter of the memory, for
-        `training.fit` to turn into numbers 0..1 batch by batch. The digits are no bytes: between their pixels lie more.
+        root: a folder; by default the environment variable `COURSE_DATA`, or else `data` beside `course_utils`.
+        download: True fetches missing files into `root`, with a progress bar.
+        dtype: of the images; `torch.uint8` leaves the files' bytes as they are, a quarter of the memory, for
+            `training.fit` to convert to 0..1 batch by batch. The digits are interpolated, so they are always float32.
 
-    Raises ValueError for an unknown name, another dtype or files that cannot be read, FileNotFoundError when files are
-    missing and ``download`` is False, ConnectionError when the download fails.
+    Raises:
+        ValueError: an unknown name, another dtype, or files that cannot be read.
+        FileNotFoundError: files are missing and `download` is False.
+        ConnectionError: the download fails.
 
     >>> digits = load()
     >>> digits.train[0].shape, digits.test[0].shape, digits.classes[7]
@@ -68,27 +67,29 @@ def load(name="digits", *, root=None, device=None, download=False, dtype=torch.f
     """
     if dtype not in (torch.float32, torch.uint8) or (name == "digits" and dtype != torch.float32):
         choice = "torch.float32" if name == "digits" else "torch.float32 or torch.uint8"
-        raise ValueError(f"dtype must be {choice} for {name!r}, not {dtype!r}")
+        raise ValueError(f"dtype must be {choice} for {name!r}, got {dtype!r}.")
     if name == "digits":
         train, test, classes = _digits()
     elif name in NAMES:
         train, test, classes = _idx(name, Path(root or default_root()).expanduser(), download)
     else:
-        raise ValueError(f"name must be one of {', '.join(NAMES)}, not {name!r}")
+        raise ValueError(f"name must be one of {', '.join(NAMES)}, got {name!r}.")
     return Dataset(_prepare(*train, device, dtype), _prepare(*test, device, dtype), tuple(classes))
 
 
-def default_root():
-    """The folder where ``load`` looks for files: ``$COURSE_DATA``, or ``data`` beside ``course_utils``."""
+def default_root() -> Path:
+    """Return the folder where `load` looks for files: `$COURSE_DATA`, or `data` beside `course_utils`."""
     return Path(os.environ.get("COURSE_DATA") or Path(__file__).resolve().parent.parent / "data")
 
 
-def split(X, y, fraction=0.2, seed=0):
-    """Split ``(X, y)`` in two, each class in proportion: ``(rest, part)``, where part holds ``fraction`` of the images.
+def split(X: Tensor, y: Tensor, fraction: float = 0.2, seed: int = 0) -> tuple[Pair, Pair]:
+    """Split `(X, y)` in two, each class in proportion: `(rest, part)`, where part holds `fraction` of the images.
 
-    Use it to choose settings: take a validation part from the training images, so that the test images stay unseen.
+    Use it to choose settings: take a validation set from the training images, so that the test images stay unseen.
     Both parts keep the order of X. The same seed gives the same split on every machine.
-    Raises ValueError if ``fraction`` is not between 0 and 1, if a part would be empty, or if X and y differ in length.
+
+    Raises:
+        ValueError: fraction is not between 0 and 1, a part would be empty, or X and y differ in length.
 
     >>> X, y = torch.rand(10, 1, 28, 28), torch.tensor([0, 0, 0, 0, 0, 1, 1, 1, 1, 1])
     >>> rest, validation = split(X, y, 0.2)
@@ -96,22 +97,24 @@ def split(X, y, fraction=0.2, seed=0):
     (tensor([0, 0, 0, 0, 1, 1, 1, 1]), tensor([0, 1]))
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"fraction must be between 0 and 1, not {fraction!r}")
+        raise ValueError(f"fraction must be between 0 and 1, got {fraction!r}.")
     if len(X) != len(y):
-        raise ValueError(f"X and y must have the same length, not {len(X)} and {len(y)}")
+        raise ValueError(f"X and y must have the same length, got {len(X)} and {len(y)}.")
     count = round(fraction * len(y))
     if not 0 < count < len(y):
-        raise ValueError(f"fraction {fraction} of {len(y)} images leaves one part empty")
+        raise ValueError(f"fraction must leave an image in each part, got {fraction} of {len(y)} images.")
     rest, part = _stratified(y.tolist(), count, seed)
     return (X[rest], y[rest]), (X[part], y[part])
 
 
-def photo(name="flower", *, size=None, gray=False):
-    """A photograph as float32 ``(3, H, W)``, or ``(1, H, W)`` if ``gray``, with values in 0..1.
+def photo(name: str = "flower", *, size: int | tuple[int, int] | None = None, gray: bool = False) -> Tensor:
+    """Return a photograph as float32 `(3, H, W)`, or `(1, H, W)` if `gray`, with values in 0..1.
 
-    name: ``"flower"`` or ``"china"``, scikit-learn's sample pictures, 427x640 pixels.
-    size: an int resizes the shorter side to it; a pair is ``(H, W)``. gray uses the luma weights of ITU-R BT.601.
-    Raises ValueError for an unknown name or a size below 1.
+    `name` is `"flower"` or `"china"`, scikit-learn's sample photographs, 427x640 pixels. An int `size` resizes the
+    shorter side to it; a pair is `(H, W)`. `gray` mixes the colors with the luma weights of ITU-R BT.601.
+
+    Raises:
+        ValueError: an unknown name, or a size below 1.
 
     >>> photo("china", size=64, gray=True).shape
     torch.Size([1, 64, 96])
@@ -119,22 +122,22 @@ def photo(name="flower", *, size=None, gray=False):
     from sklearn.datasets import load_sample_image
 
     if name not in ("flower", "china"):
-        raise ValueError(f"name must be 'flower' or 'china', not {name!r}")
-    picture = torch.tensor(load_sample_image(f"{name}.jpg")).permute(2, 0, 1).float() / 255
+        raise ValueError(f"name must be 'flower' or 'china', got {name!r}.")
+    image = torch.tensor(load_sample_image(f"{name}.jpg")).permute(2, 0, 1).float() / 255
     if gray:
-        picture = (picture * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0, keepdim=True)
+        image = (image * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0, keepdim=True)
     if size is None:
-        return picture.contiguous()
+        return image.contiguous()
     if isinstance(size, int):
-        shorter = min(picture.shape[1:])
-        size = [round(length * size / shorter) for length in picture.shape[1:]]
+        shorter = min(image.shape[1:])
+        size = [round(length * size / shorter) for length in image.shape[1:]]
     if len(size) != 2 or min(size) < 1:
-        raise ValueError(f"size must be an int or a pair (H, W), at least 1, not {size!r}")
-    return F.interpolate(picture[None], tuple(size), mode="bilinear", antialias=True)[0].clamp(0, 1)
+        raise ValueError(f"size must be an int or a pair (H, W), at least 1, got {size!r}.")
+    return F.interpolate(image[None], tuple(size), mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
 def _digits():
-    """(train, test, classes) with float images: 0..16 on 8x8 becomes 0..1 on 28x28."""
+    """Return (train, test, classes) with float images: 0..16 on 8x8 becomes 0..1 on 28x28."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -148,10 +151,10 @@ def _digits():
 
 
 def _stratified(labels, count, seed):
-    """Two sorted index lists; the second has ``count`` entries, shared among the classes by largest remainder.
+    """Return two sorted index lists; the second has `count` entries, shared among the classes by largest remainder.
 
-    The order is that of SHA-256 digests and not of a random generator, whose stream may change with a library's
-    version: a test set must stay the same for as long as anybody compares results on it.
+    The order is that of SHA-256 digests: the stream of a random generator may change with a library's version, and a
+    test set must stay the same for as long as anybody compares results on it.
     """
     groups = {}
     for index, label in enumerate(labels):
@@ -169,7 +172,7 @@ def _stratified(labels, count, seed):
 
 
 def _idx(name, root, download):
-    """(train, test, classes) with uint8 images, read by torchvision from four idx files in or below ``root``."""
+    """Return (train, test, classes) with uint8 images, read by torchvision from four idx files in or below `root`."""
     from torchvision import datasets
 
     source = {"fashion_mnist": datasets.FashionMNIST, "mnist": datasets.MNIST}[name]
@@ -186,18 +189,18 @@ def _idx(name, root, download):
         train, test = _read(source, files)
     except UNREADABLE as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"{name}: a file in {files[0].parent} is damaged or no idx file ({reason})") from error
+        raise ValueError(f"{name}: a file in {files[0].parent} is damaged or no idx file ({reason}).") from error
     for X, y in (train, test):
         if X.shape[1:] != (28, 28) or len(X) != len(y) or len(X) == 0 or y.max() > 9:
             raise ValueError(
                 f"{name}: the files in {files[0].parent} hold images {tuple(X.shape)} and labels {tuple(y.shape)}, "
-                "but must hold as many labels 0..9 as images of 28x28"
+                "but must hold as many labels 0..9 as images of 28x28."
             )
     return train, test, source.classes
 
 
 def _find(source, root):
-    """The four files, each raw or gzip, from one folder: torchvision's own, or ``root``. None if any is missing."""
+    """Return the four files, raw or gzip, from one folder, torchvision's own or `root`; None if any is missing."""
     for folder in (root / source.__name__ / "raw", root):
         choices = [(folder / name, folder / f"{name}.gz") for name in IDX_FILES]
         if all(raw.is_file() or packed.is_file() for raw, packed in choices):
@@ -206,7 +209,7 @@ def _find(source, root):
 
 
 def _read(source, files):
-    """((X, y), (X, y)) as torchvision reads them, from a scratch copy in its own layout; the user's are only read."""
+    """Return ((X, y), (X, y)), read by torchvision from a scratch copy in its own layout; the user's files stay."""
     with tempfile.TemporaryDirectory() as scratch:
         raw = Path(scratch) / source.__name__ / "raw"
         raw.mkdir(parents=True)
@@ -221,7 +224,7 @@ def _read(source, files):
 
 
 def _download(name, source, root):
-    """Let torchvision fetch and verify the files in a scratch folder; only whole files ever reach ``root``."""
+    """Let torchvision fetch and verify the files in a scratch folder; only whole files ever reach `root`."""
     raw = root / source.__name__ / "raw"
     try:
         raw.mkdir(parents=True, exist_ok=True)
@@ -233,7 +236,7 @@ def _download(name, source, root):
         reason = " ".join(str(error).split())
         raise ConnectionError(
             f"{name} could not be downloaded into {raw}: check the network, or use load('digits'), "
-            f"which needs no download ({reason})"
+            f"which needs no download ({reason})."
         ) from error
 
 
@@ -241,6 +244,5 @@ def _prepare(X, y, device, dtype):
     """Move first, then convert: bytes travel faster than floats."""
     X, y = X.to(device), y.to(device)
     if X.dtype == torch.uint8:
-        X = X[:, None]
-        X = X if dtype == torch.uint8 else X.float() / 255
+        X = X[:, None] if dtype == torch.uint8 else X[:, None].float() / 255
     return X, y.long()

@@ -8,9 +8,9 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from types import ModuleType
 from typing import NamedTuple
 
-GIGABYTE = 1e9
 AGAIN = "Run `python3 course.py lab` again after deleting the folder .venv."
 EXTENSION = "@jupyter-widgets/jupyterlab-manager"  # shows ipywidgets in JupyterLab
 # IPython 9 has removed a function that d2l 0.17 asks of it.
@@ -47,6 +47,15 @@ def examine(*names: str) -> Iterator[Finding]:
             yield Finding(name, False, *illness.args)
 
 
+def run(options: object = None) -> int:
+    """Print every finding as soon as it is known; return the exit status, 1 if one is not well."""
+    well = True
+    for finding in examine():
+        print(finding, flush=True)
+        well = well and finding.well
+    return 0 if well else 1
+
+
 class _Ill(Exception):
     """Raised by a check with two sentences: what was found, what to do."""
 
@@ -58,20 +67,18 @@ def _python() -> str:
     return version
 
 
-def _import(name: str, advice: str) -> str:
+def _import(name: str, advice: str) -> ModuleType:
     try:
-        importlib.import_module(name)
+        return importlib.import_module(name)
         # A broken package may raise anything while it is imported; the report must go on with the next one.
     except Exception as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise _Ill(f"cannot be imported: {first_line}", advice) from error
-    package = name.split(".")[0]
-    return metadata.version({"sklearn": "scikit-learn"}.get(package, package))
 
 
 def _numpy() -> str:
-    version = _import("numpy", AGAIN)
-    torch = _torch_or_ill()
+    _import("numpy", AGAIN)
+    torch, version = _import("torch", AGAIN), metadata.version("numpy")
     try:  # a torch that was built for numpy 1 cannot hand anything to numpy 2
         torch.ones(1).numpy()
     except RuntimeError as error:
@@ -81,24 +88,23 @@ def _numpy() -> str:
 
 
 def _torch() -> str:
-    return _import("torch", AGAIN)
+    _import("torch", AGAIN)
+    return metadata.version("torch")
 
 
 def _torchvision() -> str:
     advice = "torch and torchvision must come from the same index: delete .venv and run `python3 course.py lab`."
-    version = _import("torchvision", advice)
-    import torch
-    import torchvision
-
+    torchvision, torch = _import("torchvision", advice), _import("torch", AGAIN)
     try:  # the operator that is missing when the two were built apart
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except (RuntimeError, AttributeError) as error:
         raise _Ill(f"{torchvision.__version__} does not fit torch {torch.__version__}", advice) from error
-    return version
+    return metadata.version("torchvision")
 
 
 def _d2l() -> str:
-    version = _import("d2l.torch", "Run `pip install d2l==0.17.0 pandas` in the environment of the course.")
+    _import("d2l.torch", "Run `pip install d2l==0.17.0 pandas` in the environment of the course.")
+    version = metadata.version("d2l")
     if version != "0.17.0":
         raise _Ill(version, "The lessons compare with d2l 0.17.0: run `pip install d2l==0.17.0`.")
     from IPython import display
@@ -109,7 +115,8 @@ def _d2l() -> str:
 
 
 def _notebooks() -> str:
-    return "JupyterLab " + _import("jupyterlab", "Run `python3 course.py lab`, which installs it.")
+    _import("jupyterlab", "Run `python3 course.py lab`, which installs it.")
+    return f"JupyterLab {metadata.version('jupyterlab')}"
 
 
 def _kernel() -> str:
@@ -135,7 +142,8 @@ def _kernel() -> str:
 
 def _widgets() -> str:
     advice = "Run `pip install -U ipywidgets jupyterlab_widgets` in the environment of the course, and restart Lab."
-    version = _import("ipywidgets", advice)
+    _import("ipywidgets", advice)
+    version = metadata.version("ipywidgets")
     try:
         partner = metadata.version("jupyterlab_widgets")
     except metadata.PackageNotFoundError as error:
@@ -155,7 +163,7 @@ def _widgets() -> str:
 
 def _data() -> str:
     _import("sklearn", "Run `pip install scikit-learn` in the environment of the course.")
-    _torch_or_ill()
+    _import("torch", AGAIN)
     from course_utils import data
 
     (X, _), (X_test, _), _ = data.load("digits")
@@ -163,7 +171,7 @@ def _data() -> str:
 
 
 def _disk() -> str:
-    free = shutil.disk_usage(os.getcwd()).free / GIGABYTE
+    free = shutil.disk_usage(os.getcwd()).free / 1e9
     if free < 1:
         raise _Ill(f"{free:.1f} GB free", "Make room: checkpoints and a dataset download need about 1 GB.")
     return f"{free:.0f} GB free"
@@ -171,14 +179,17 @@ def _disk() -> str:
 
 def _device() -> str:
     """A GPU is never needed, so its absence is well; one that torch should reach and does not is ill."""
-    torch = _torch_or_ill()
+    torch = _import("torch", AGAIN)
     driver = _driver()
     cpu = f"CPU with {torch.get_num_threads()} threads; the GPU cells will be skipped"
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # somebody hides the GPU on purpose
         return cpu
     if not torch.version.cuda:
         return f"{cpu}. There is a GPU (driver {driver}), but this torch is built without CUDA" if driver else cpu
-    if not _cuda_available(torch):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of an old driver; the finding says so itself
+        available = torch.cuda.is_available()
+    if not available:
         if not driver:
             return cpu
         raise _Ill(
@@ -196,42 +207,14 @@ def _device() -> str:
     return f"CUDA {torch.version.cuda}, {name}"
 
 
-def _torch_or_ill():
-    _torch()
-    import torch
-
-    return torch
-
-
-def _cuda_available(torch) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of an old driver; this line says it
-        return torch.cuda.is_available()
-
-
 def _driver() -> str:
-    """The version of the NVIDIA driver, empty where there is none."""
-    program = shutil.which("nvidia-smi")
-    if not program:
-        return ""
+    """Return the version of the NVIDIA driver, empty where there is none."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        asked = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=30)
+        said = subprocess.run(query, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return said.stdout.split("\n")[0].strip() if said.returncode == 0 else ""
-
-
-def _grading() -> str:
-    """Only an instructor grades, so the weaker level is well, and said."""
-    _torch_or_ill()
-    from cohort_grader.sandbox import levels as sandbox
-
-    level = sandbox.strongest()
-    if level.name == sandbox.STRONG:
-        return "strong isolation"
-    lacks = " ".join(level.missing)
-    return f"weak isolation, which only an instructor minds: `grade` wants --allow-weak-isolation. {lacks}"
 
 
 CHECKS: dict[str, Callable[[], str]] = {
@@ -246,5 +229,4 @@ CHECKS: dict[str, Callable[[], str]] = {
     "d2l": _d2l,
     "data": _data,
     "device": _device,
-    "grading": _grading,
 }

@@ -7,9 +7,10 @@ from pathlib import Path
 
 
 def write_then_rename(path: Path | str, content: bytes | str) -> None:
-    """Write `content` into a file beside `path`, then give it that name: a reader sees the old file or the new one.
+    """Write `content` into `path` + ".tmp", then give it that name: a reader sees the old file or the new one.
 
-    Text is written as UTF-8 with "\\n" at the end of lines.
+    Text is written as UTF-8 with "\\n" at the end of lines. What a killed process leaves is overwritten by the next
+    one. Two processes must not write the same `path` at the same time.
 
     Raises:
         OSError: the folder is missing, full or not writable; `path` is then as it was, and nothing lies beside it.
@@ -21,14 +22,13 @@ def write_then_rename(path: Path | str, content: bytes | str) -> None:
     (['note.txt'], 'done')
     """
     path = Path(path)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    unfinished = path.with_name(path.name + ".tmp")
     try:
         unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
         _rename(unfinished, path)
-    except OSError:
+    finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _rename(unfinished: Path, path: Path) -> None:

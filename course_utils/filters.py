@@ -1,4 +1,4 @@
-"""Kernels with a name, and `filter2d`, which lays one over every channel of a picture.
+"""Named kernels, and `filter2d`, which applies one to every channel of an image.
 
 Every kernel is a float32 matrix for cross-correlation: it is used as printed, not flipped. Brightness that grows to
 the right (x) or downward (y) gives a positive response.
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils import shapes
 from course_utils.ops import conv2d
 
 
@@ -26,8 +27,6 @@ def sobel_x() -> Tensor:
 
 def sobel_y() -> Tensor:
     """Return Sobel's 3x3 kernel for horizontal edges, below minus above: `sobel_x()` transposed.
-
-    Source: as `sobel_x`.
 
     >>> torch.equal(sobel_y(), sobel_x().T)
     True
@@ -50,8 +49,6 @@ def prewitt_x() -> Tensor:
 
 def prewitt_y() -> Tensor:
     """Return Prewitt's 3x3 kernel for horizontal edges: `prewitt_x()` transposed.
-
-    Source: as `prewitt_x`.
 
     >>> torch.equal(prewitt_y(), prewitt_x().T)
     True
@@ -110,12 +107,12 @@ def box(size: int = 3) -> Tensor:
 
 
 def gaussian(size: int = 5, sigma: float = 1.0) -> Tensor:
-    """Return a bell-shaped average: near pixels count more. `size` and the spread `sigma` are in pixels.
+    """Return the Gaussian kernel: an average in which near pixels count more; `size` and spread `sigma` in pixels.
 
     Raises:
         ValueError: size is not an odd whole number of at least 1, or sigma is not above 0.
 
-    Source: Gonzalez, Woods, *Digital Image Processing* (2018), section 3.5, sampled at pixel centres, scaled to sum 1.
+    Source: Gonzalez, Woods, *Digital Image Processing* (2018), section 3.5, sampled at pixel centers, scaled to sum 1.
 
     >>> (gaussian(3, sigma=0.85) * 16).round()
     tensor([[1., 2., 1.],
@@ -126,15 +123,15 @@ def gaussian(size: int = 5, sigma: float = 1.0) -> Tensor:
     if not sigma > 0:
         raise ValueError(f"sigma must be above 0, got {sigma!r}.")
     distance = torch.arange(size) - size // 2
-    bell = torch.exp(-(distance**2) / (2 * sigma**2))
-    bell = bell / bell.sum()
-    return torch.outer(bell, bell)
+    weights = torch.exp(-(distance**2) / (2 * sigma**2))
+    weights = weights / weights.sum()
+    return torch.outer(weights, weights)
 
 
 def sharpen(amount: float = 1.0) -> Tensor:
     """Return the 3x3 kernel that adds `amount` times the detail which a blur would remove.
 
-    It is the picture minus `amount` times its Laplacian, so its entries add up to 1.
+    It is the image minus `amount` times its Laplacian, so its entries add up to 1.
 
     Source: Gonzalez, Woods, *Digital Image Processing* (2018), section 3.6.
 
@@ -160,8 +157,7 @@ def separate(kernel: Tensor) -> tuple[Tensor, Tensor]:
     >>> torch.allclose(column @ row, sobel_x())
     True
     """
-    if kernel.ndim != 2:
-        raise ValueError(f"kernel must have shape (kh, kw), got {tuple(kernel.shape)}.")
+    shapes.require_dims(kernel, "kernel", {2: "(kh, kw)"})
     U, S, Vh = torch.linalg.svd(kernel)
     rank = int(torch.linalg.matrix_rank(kernel))
     if rank != 1:
@@ -171,7 +167,7 @@ def separate(kernel: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def filter2d(image: Tensor, kernel: Tensor, padding_mode: str = "replicate") -> Tensor:
-    """Cross-correlate every channel of a picture with one kernel; the size stays the same.
+    """Cross-correlate every channel of an image with one kernel; the size stays the same.
 
     The border is filled by `padding_mode` as in `torch.nn.Conv2d`: "zeros", "reflect", "replicate" or "circular".
 
@@ -187,22 +183,20 @@ def filter2d(image: Tensor, kernel: Tensor, padding_mode: str = "replicate") -> 
              [3., 6., 3.],
              [3., 6., 3.]]])
     """
-    if image.ndim not in (3, 4):
-        raise ValueError(f"image must have shape (C, H, W) or (N, C, H, W), got {tuple(image.shape)}.")
-    if kernel.ndim != 2:
-        raise ValueError(f"kernel must have shape (kh, kw), got {tuple(kernel.shape)}.")
+    shapes.require_dims(image, "image", {3: "(C, H, W)", 4: "(N, C, H, W)"})
+    shapes.require_dims(kernel, "kernel", {2: "(kh, kw)"})
     modes = ("zeros", "reflect", "replicate", "circular")
     if padding_mode not in modes:
         raise ValueError(f"padding_mode must be one of {', '.join(modes)}, got {padding_mode!r}.")
     kh, kw = kernel.shape
     top, left = (kh - 1) // 2, (kw - 1) // 2
-    borders = (left, kw - 1 - left, top, kh - 1 - top)
-    padded = F.pad(image, borders, mode="constant" if padding_mode == "zeros" else padding_mode)
+    border = (left, kw - 1 - left, top, kh - 1 - top)
+    padded = F.pad(image, border, mode="constant" if padding_mode == "zeros" else padding_mode)
     channels = image.shape[-3]
     weight = kernel.to(image).expand(channels, 1, kh, kw)
     return conv2d(padded, weight, groups=channels)
 
 
-def _require_size(size) -> None:
+def _require_size(size: int) -> None:
     if not isinstance(size, int) or size < 1 or size % 2 == 0:
         raise ValueError(f"size must be an odd whole number of at least 1, got {size!r}.")

@@ -1,4 +1,4 @@
-"""Convolution and pooling in one: the same network, the same weights, fewer numbers on the way.
+"""Convolution and pooling in one step: the same network, the same weights, fewer intermediate numbers.
 
 After a convolution, 2x2 pooling looks at four neighbouring pixels (2i+a, 2j+b), with a and b 0 or 1. Each of them is
 
@@ -6,8 +6,7 @@ After a convolution, 2x2 pooling looks at four neighbouring pixels (2i+a, 2j+b),
 
 a sum over the **same** window of X, which starts at (2i, 2j), if K is moved by (a, b) inside a kernel that is larger by
 one. So one convolution of **stride 2** with four moved copies of each kernel gives the four pixels as four channels,
-the **phases**, and pooling is their mean (or maximum). What lies between, such as a sigmoid, does not ask where a pixel
-is.
+the **phases**, and pooling is their mean (or maximum). What lies between, such as a sigmoid, treats every pixel alike.
 
 >>> X, conv = torch.rand(1, 1, 8, 8), nn.Conv2d(1, 2, kernel_size=3)
 >>> plain = nn.Sequential(conv, nn.Sigmoid(), nn.AvgPool2d(2))
@@ -20,10 +19,9 @@ True
 True
 """
 
-from __future__ import annotations
-
 import copy
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -32,40 +30,41 @@ from torch import nn
 ELEMENTWISE = (nn.ELU, nn.GELU, nn.Identity, nn.LeakyReLU, nn.ReLU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Tanh)
 
 
-def fuse_pooling(model):
-    """A network that computes what ``model`` computes, with the very same Parameters, and pools four phases.
+def fuse_pooling(model: nn.Sequential) -> nn.Sequential:
+    """Return a network that computes what `model` computes, with the very same Parameters, and pools four phases.
 
-    Every ``Conv2d`` (stride 1) in ``model`` that is followed by 2x2 average or max pooling of stride 2, with nothing
-    between but `ELEMENTWISE` layers and ``BatchNorm2d``, becomes a `PhaseConv2d` and a `PhasePool`; all other layers
-    are those of ``model`` itself. The names in ``state_dict`` are the same, too: to train one is to train the other.
+    Every `Conv2d` (stride 1) in `model` that is followed by 2x2 average or max pooling of stride 2, with nothing
+    between but `ELEMENTWISE` layers and `BatchNorm2d`, becomes a `PhaseConv2d` and a `PhasePool`; all other layers
+    are those of `model` itself. The names in `state_dict` are the same, too: to train one is to train the other.
     Outputs and gradients are equal up to rounding.
 
-    model: an ``nn.Sequential``, for instance `lenet.LeNet` or `lenet.ModernLeNet`
-    Raises TypeError if ``model`` is no ``nn.Sequential``, ValueError if nothing in it can be fused.
+    Raises:
+        TypeError: model is not an `nn.Sequential`.
+        ValueError: nothing in it can be fused.
     """
     if not isinstance(model, nn.Sequential):
-        raise TypeError(f"model must be an nn.Sequential, not {type(model).__name__}")
+        raise TypeError(f"model must be an nn.Sequential, got {type(model).__name__}.")
     layers = OrderedDict(model._modules)  # named_children would leave out a layer that is used twice
     for conv, between, pool in _fusible(layers):
         even = any(isinstance(layers[name], nn.BatchNorm2d) for name in between)
         layers[conv] = PhaseConv2d(layers[conv], even)
         layers[pool] = PhasePool("max" if isinstance(layers[pool], nn.MaxPool2d) else "avg")
     if not any(isinstance(layer, PhaseConv2d) for layer in layers.values()):
-        raise ValueError("model must have a Conv2d of stride 1 that 2x2 pooling follows, and has none")
+        raise ValueError("model must have a Conv2d of stride 1 that 2x2 pooling follows, and has none.")
     fused = copy.copy(model)  # of the same class, so that a LeNet still checks the image size
     fused._modules = layers
     return fused
 
 
 class PhaseConv2d(nn.Module):
-    """The numbers of ``conv``, with its Parameters, sorted by phase: ``(N, C, H, W)`` to ``(N, out, 4*(h//2), w//2)``.
+    """The output of `conv`, with its Parameters, sorted by phase: `(N, C, H, W)` to `(N, out, 4*(h//2), w//2)`.
 
-    h, w: the size after ``conv``. The first h//2 rows are the pixels at even rows and even columns, then come those at
+    h, w: the size after `conv`. The first h//2 rows are the pixels at even rows and even columns, then come those at
     even rows and odd columns, at odd rows and even columns, at odd rows and odd columns. Of an odd size the last row or
-    column is left out, as pooling leaves it out; if ``even`` this raises ValueError.
+    column is left out, as pooling leaves it out; if `even` is True, ValueError is raised instead.
     """
 
-    def __init__(self, conv, even=False):
+    def __init__(self, conv: nn.Conv2d, even: bool = False) -> None:
         super().__init__()
         self.weight, self.bias, self.padding, self.even = conv.weight, conv.bias, conv.padding, even
 
@@ -79,25 +78,23 @@ class PhaseConv2d(nn.Module):
         phases = convolve(X, kernels, bias, stride=2, padding=self.padding)
         return phases.unflatten(-3, (-1, 4)).flatten(-3, -2)
 
-    def _check_even(self, X):
-        height, width = (
-            size + 2 * padding - kernel + 1
-            for size, padding, kernel in zip(X.shape[-2:], self.padding, self.weight.shape[-2:], strict=True)
-        )
+    def _check_even(self, X: torch.Tensor) -> None:
+        axes = zip(X.shape[-2:], self.padding, self.weight.shape[-2:], strict=True)
+        height, width = (size + 2 * padding - kernel + 1 for size, padding, kernel in axes)
         if height % 2 or width % 2:
             raise ValueError(
                 f"batch normalization counts every pixel and pooling leaves some of {height}x{width} out: "
-                "fuse_pooling needs even sizes after the convolution"
+                "fuse_pooling needs even sizes after the convolution."
             )
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"weight {tuple(self.weight.shape)}, padding={self.padding}, bias={self.bias is not None}"
 
 
 class PhasePool(nn.Module):
-    """2x2 pooling of what `PhaseConv2d` has sorted: ``(N, C, 4*h, w)`` to ``(N, C, h, w)``. mode: "avg" or "max"."""
+    """2x2 pooling of what `PhaseConv2d` has sorted: `(N, C, 4*h, w)` to `(N, C, h, w)`. mode: "avg" or "max"."""
 
-    def __init__(self, mode):
+    def __init__(self, mode: str) -> None:
         super().__init__()
         self.mode = mode
 
@@ -105,14 +102,14 @@ class PhasePool(nn.Module):
         phases = X.unflatten(-2, (4, -1))
         return phases.mean(-3) if self.mode == "avg" else phases.max(-3).values
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return self.mode
 
 
-def phase_kernels(weight):
-    """Each kernel moved by (0, 0), (0, 1), (1, 0), (1, 1): ``(out, in, kh, kw)`` to ``(4*out, in, kh+1, kw+1)``.
+def phase_kernels(weight: torch.Tensor) -> torch.Tensor:
+    """Return each kernel moved by (0, 0), (0, 1), (1, 0), (1, 1): `(out, in, kh, kw)` to `(4*out, in, kh+1, kw+1)`.
 
-    They are the four windows of a kernel with a frame of zeros, last one first.
+    They are the four windows of a kernel with a border of zeros, last one first.
 
     >>> phase_kernels(torch.tensor([[[[1.0, 2.0]]]]))[:, 0].int().tolist()
     [[[1, 2, 0], [0, 0, 0]], [[0, 1, 2], [0, 0, 0]], [[0, 0, 0], [1, 2, 0]], [[0, 0, 0], [0, 1, 2]]]
@@ -122,8 +119,10 @@ def phase_kernels(weight):
     return windows.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
 
 
-def conv2d_of_stride_2(X, weight, bias, stride, padding):
-    """``F.conv2d`` with ``stride=2``, as a convolution of stride 1: each 2x2 block of pixels becomes four channels.
+def conv2d_of_stride_2(
+    X: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: int, padding: tuple[int, int]
+) -> torch.Tensor:
+    """Compute `F.conv2d` with `stride=2` as a convolution of stride 1: each 2x2 block of pixels becomes four channels.
 
     >>> X, K = torch.rand(1, 3, 9, 8), torch.rand(5, 3, 4, 3)
     >>> expected = F.conv2d(X, K, stride=2, padding=(1, 0))
@@ -138,8 +137,8 @@ def conv2d_of_stride_2(X, weight, bias, stride, padding):
     return F.conv2d(F.pixel_unshuffle(F.pad(X, frame), 2), F.pixel_unshuffle(F.pad(weight, sides), 2), bias)
 
 
-def _fusible(layers):
-    """(name of the convolution, names between, name of the pooling), for every such group."""
+def _fusible(layers: dict[str, nn.Module]) -> Iterator[tuple[str, list[str], str]]:
+    """Yield (name of the convolution, names between, name of the pooling) for every such group."""
     conv, between = None, []
     for name, layer in layers.items():
         if _is_plain_conv(layer):
@@ -152,8 +151,8 @@ def _fusible(layers):
             conv = None
 
 
-def _is_plain_conv(layer):
-    """Exactly a Conv2d: a subclass, as parametrizations make one, may compute anything."""
+def _is_plain_conv(layer: nn.Module) -> bool:
+    """Exactly a Conv2d: a subclass, such as parametrizations make, may compute anything."""
     return (
         type(layer) is nn.Conv2d
         and (layer.stride, layer.dilation, layer.groups) == ((1, 1), (1, 1), 1)
@@ -162,7 +161,7 @@ def _is_plain_conv(layer):
     )
 
 
-def _is_plain_pool(layer):
+def _is_plain_pool(layer: nn.Module) -> bool:
     if type(layer) not in (nn.AvgPool2d, nn.MaxPool2d):
         return False
     two, none = ((2, (2, 2)), (0, (0, 0)))

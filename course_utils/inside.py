@@ -1,8 +1,8 @@
-"""Look into a trained network: what its layers answer, and which pixels an answer depends on.
+"""Look into a trained network: what its layers return, and which pixels a prediction depends on.
 
-Every function takes any `nn.Module` that turns pictures `(N, C, H, W)` into scores `(N, classes)`, and leaves it as it
-was: hooks are removed, also when the model raises, every layer is in its old mode, and no parameter's `.grad` is
-touched. The model is asked in eval mode, so a picture's map does not depend on its neighbours in the batch.
+Every function takes any `nn.Module` that turns images `(N, C, H, W)` into class scores `(N, classes)`, and leaves it as
+it was: hooks are removed, also when the model raises, every layer is in its old mode, and no parameter's `.grad` is
+touched. The model runs in eval mode, so an image's map does not depend on its neighbors in the batch.
 """
 
 import contextlib
@@ -11,14 +11,16 @@ import difflib
 import torch
 from torch import Tensor, nn
 
-from course_utils import arithmetic, ops
+from course_utils import arithmetic, shapes
+from course_utils.shapes import IntOrPair
+from course_utils.training.evaluation import eval_mode
 
 
 def feature_maps(model: nn.Module, X: Tensor) -> dict[str, Tensor]:
-    """Return what each layer without layers inside answers to X, in the order in which they are called.
+    """Return the output of each layer that has no layers inside, in the order in which they are called.
 
     The names are those of `model.named_modules()`; a layer that is called again is `name#2`, and so on. The tensors
-    are copies without a graph: a later in-place ReLU does not change them. Answers that are no tensors are left out.
+    are copies without a graph: a later in-place ReLU does not change them. Outputs that are no tensors are left out.
 
     Raises:
         TypeError: model is no module, X no floating-point tensor.
@@ -40,17 +42,18 @@ def feature_maps(model: nn.Module, X: Tensor) -> dict[str, Tensor]:
 
         return hook
 
-    with _left_as_it_was(model), torch.no_grad():
-        leaves = [(layer, keep(name)) for name, layer in model.named_modules() if not list(layer.children())]
-        with _hooks(leaves):
-            model(_pictures(X))
+    with eval_mode(model), torch.no_grad(), contextlib.ExitStack() as hooks:  # which removes them, whatever happens
+        for name, layer in model.named_modules():
+            if not list(layer.children()):
+                hooks.enter_context(layer.register_forward_hook(keep(name)))
+        model(_images(X))
     return maps
 
 
-def saliency(model: nn.Module, X: Tensor, target) -> Tensor:
+def saliency(model: nn.Module, X: Tensor, target: int | Tensor) -> Tensor:
     """Return `(N, H, W)`: how fast the score of class `target` changes with each pixel, whatever the direction.
 
-    Of several channels the largest counts. `target` is one class for all pictures, or a tensor `(N,)` of classes.
+    Of several channels the largest counts. `target` is one class for all images, or a tensor `(N,)` of classes.
 
     Raises:
         TypeError: model is no module, X no floating-point tensor.
@@ -64,23 +67,25 @@ def saliency(model: nn.Module, X: Tensor, target) -> Tensor:
     tensor([[[1., 2.],
              [0., 3.]]])
     """
-    with _left_as_it_was(model), torch.enable_grad():
-        X = _pictures(X).requires_grad_()
+    with eval_mode(model), torch.enable_grad():
+        X = _images(X).requires_grad_()
         score = _scores(model, X, target)
         (gradient,) = torch.autograd.grad(score.sum(), X)
     return gradient.abs().amax(1)
 
 
-def occlusion(model: nn.Module, X: Tensor, target, size=5, stride=1, fill=0.0) -> Tensor:
+def occlusion(
+    model: nn.Module, X: Tensor, target: int | Tensor, size: IntOrPair = 5, stride: IntOrPair = 1, fill: float = 0.0
+) -> Tensor:
     """Return `(N, rows, columns)`: how much the score of class `target` falls when a patch is covered.
 
     The patch has `size` (an int, or rows and columns) pixels and moves by `stride`, like a kernel without padding; all
-    its pixels become `fill`. Above 0 the patch spoke for the class, below 0 against it.
+    its pixels become `fill`. Above 0 the covered pixels are evidence for the class, below 0 against it.
 
     Raises:
-        TypeError, ValueError: as `saliency`; and if the patch does not fit into the picture.
+        TypeError, ValueError: as `saliency`; and if the patch does not fit into the image.
 
-    Source: Zeiler and Fergus (2014), section 4.2. They show the score itself; this is what is lost of it.
+    Source: Zeiler and Fergus (2014), section 4.2. They show the score itself, not how much it falls.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 1, bias=False))
     >>> _ = net[1].weight.data.copy_(torch.tensor([[1.0, -2.0, 0.0, 3.0]]))
@@ -88,11 +93,11 @@ def occlusion(model: nn.Module, X: Tensor, target, size=5, stride=1, fill=0.0) -
     tensor([[[-1.],
              [ 3.]]])
     """
-    with _left_as_it_was(model), torch.no_grad():
-        before = _scores(model, _pictures(X), target)
-        (h, w), (sh, sw), (H, W) = ops._pair(size, "size", 1), ops._pair(stride, "stride", 1), X.shape[-2:]
+    with eval_mode(model), torch.no_grad():
+        before = _scores(model, _images(X), target)
+        (h, w), (sh, sw), (H, W) = shapes.pair(size, "size", 1), shapes.pair(stride, "stride", 1), X.shape[-2:]
         if h > H or w > W:
-            raise ValueError(f"size must fit into pictures of {H}×{W}, got {size!r}.")
+            raise ValueError(f"size must fit into images of {H}×{W}, got {size!r}.")
         rows, columns = arithmetic.output_size((H, W), (h, w), (sh, sw))
         lost = before.new_empty(len(X), rows, columns)
         for i in range(rows):
@@ -103,8 +108,8 @@ def occlusion(model: nn.Module, X: Tensor, target, size=5, stride=1, fill=0.0) -
     return lost
 
 
-def grad_cam(model: nn.Module, X: Tensor, target, layer: str) -> Tensor:
-    """Return `(N, h, w)`: where the maps of `layer` speak for class `target`, at the size of these maps.
+def grad_cam(model: nn.Module, X: Tensor, target: int | Tensor, layer: str) -> Tensor:
+    """Return `(N, h, w)`: where the feature maps of `layer` are evidence for class `target`, at the size of these maps.
 
     With A the layer's maps and s the score, each map counts by its average gradient: `relu(sum_k mean(ds/dA_k) A_k)`.
 
@@ -119,24 +124,25 @@ def grad_cam(model: nn.Module, X: Tensor, target, layer: str) -> Tensor:
     tensor([[[2., 0.],
              [0., 4.]]])
     """
-    with _left_as_it_was(model), torch.enable_grad():
-        X, kept = _pictures(X).requires_grad_(), []
-        with _hooks([(_layer(model, layer), _keep_for_gradient(kept))]):
+    with eval_mode(model), torch.enable_grad():
+        X, kept = _images(X).requires_grad_(), []
+        with _layer(model, layer).register_forward_hook(_keep_for_gradient(kept)):
             score = _scores(model, X, target)
         A = _maps(kept, layer)
         (gradient,) = torch.autograd.grad(score.sum(), A)
     return (gradient.mean((2, 3), keepdim=True) * A).sum(1).relu().detach()
 
 
-def measured_receptive_field(model: nn.Module, X: Tensor, layer: str | None = None, at=None) -> Tensor:
-    """Return `(H, W)`: how much each pixel moves the number at place `at` of the layer's maps, by gradient.
+def measured_receptive_field(
+    model: nn.Module, X: Tensor, layer: str | None = None, at: tuple[int, int] | None = None
+) -> Tensor:
+    """Return `(H, W)`: how much each pixel changes the number at position `at` of the layer's maps, by gradient.
 
-    The gradient is that of the sum of all channels at that place. Its absolute values are added up over the input's
-    channels and averaged over the pictures. `layer` None is the model's own output; `at` None is the middle.
+    The gradient is that of the sum of all channels at that position. Its absolute values are added up over the input's
+    channels and averaged over the images. `layer` None is the model's own output; `at` None is the middle.
 
     Raises:
-        TypeError: model is no module, X no floating-point tensor.
-        ValueError: X is not `(N, C, H, W)`, there is no such layer or place, what it returns are no maps.
+        TypeError, ValueError: as `grad_cam`; and if `at` is outside the maps.
 
     Source: Luo, Li, Urtasun, Zemel, *Understanding the Effective Receptive Field* (2016), section 2.
 
@@ -144,14 +150,14 @@ def measured_receptive_field(model: nn.Module, X: Tensor, layer: str | None = No
     >>> extent(measured_receptive_field(net, torch.zeros(1, 1, 12, 12)))
     (4, 4)
     """
-    with _left_as_it_was(model), torch.enable_grad():
-        X, kept = _pictures(X).requires_grad_(), []
-        with _hooks([(_layer(model, layer or ""), _keep_for_gradient(kept))]):
+    with eval_mode(model), torch.enable_grad():
+        X, kept = _images(X).requires_grad_(), []
+        with _layer(model, layer or "").register_forward_hook(_keep_for_gradient(kept)):
             model(X)
         A = _maps(kept, layer or "the model")
         i, j = (A.shape[2] // 2, A.shape[3] // 2) if at is None else at
         if not (0 <= i < A.shape[2] and 0 <= j < A.shape[3]):
-            raise ValueError(f"at must be a place in maps of {A.shape[2]}×{A.shape[3]}, got {at!r}.")
+            raise ValueError(f"at must be a position in maps of {A.shape[2]}×{A.shape[3]}, got {at!r}.")
         (gradient,) = torch.autograd.grad(A[:, :, i, j].sum(), X)
     return gradient.abs().sum(1).mean(0)
 
@@ -171,33 +177,8 @@ def extent(field: Tensor) -> tuple[int, int]:
     return tuple((places.amax(0) - places.amin(0) + 1).tolist()) if len(places) else (0, 0)
 
 
-@contextlib.contextmanager
-def _left_as_it_was(model):
-    """Inside, the model is in eval mode; afterwards every layer is in its old mode again."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be an nn.Module, got {type(model).__name__}.")
-    modes = {layer: layer.training for layer in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for layer, mode in modes.items():
-            layer.training = mode
-
-
-@contextlib.contextmanager
-def _hooks(pairs):
-    """Forward hooks, `(layer, hook)`, that are gone afterwards, whatever happens inside."""
-    handles = [layer.register_forward_hook(hook) for layer, hook in pairs]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 def _keep_for_gradient(kept: list):
-    """A hook that keeps an answer with its graph; the next layer gets a copy, which it may change in place."""
+    """Return a hook that keeps an output with its graph; the next layer gets a copy, which it may change in place."""
 
     def hook(layer, inputs, output):
         kept.append(output)
@@ -223,18 +204,18 @@ def _layer(model: nn.Module, name: str) -> nn.Module:
     return layers[name]
 
 
-def _pictures(X) -> Tensor:
-    """Return a copy of the pictures (N, C, H, W) without a graph: the caller's tensor stays out of it."""
+def _images(X) -> Tensor:
+    """Return a copy of the images (N, C, H, W) without a graph: the caller's tensor gets no gradient."""
     if not isinstance(X, Tensor) or not X.is_floating_point():
         found = f"a tensor of {X.dtype}" if isinstance(X, Tensor) else type(X).__name__
         raise TypeError(f"X must be a floating-point tensor, got {found}.")
     if X.ndim != 4 or not X.numel():
-        raise ValueError(f"X must be pictures (N, C, H, W) and not be empty, got shape {tuple(X.shape)}.")
+        raise ValueError(f"X must be images (N, C, H, W) and not be empty, got shape {tuple(X.shape)}.")
     return X.detach().clone()
 
 
 def _scores(model, X, target) -> Tensor:
-    """Return each picture's score for its target class, `(N,)`."""
+    """Return each image's score for its target class, `(N,)`."""
     scores = model(X)
     if not isinstance(scores, Tensor) or scores.ndim != 2 or len(scores) != len(X):
         found = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__

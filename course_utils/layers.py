@@ -1,23 +1,24 @@
 """Convolutions as modules: the course's own `Conv2D`, and nine variants that share PyTorch's engine.
 
-The variants are `torch.nn.Conv2d` with one idea each. So their parameters have PyTorch's names and start values,
-their speed is the real one, and every option not named here (`padding`, `padding_mode`, `bias`, `device`, ...) works
-as PyTorch documents it.
+The variants are `torch.nn.Conv2d` with one idea each. So their parameters have PyTorch's names and initialization,
+they are as fast as PyTorch, and every option not named here (`padding`, `padding_mode`, `bias`, `device`, ...) works as
+PyTorch documents it.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.ops import _pair, corr2d
+from course_utils.ops import corr2d
+from course_utils.shapes import IntOrPair, pair
 
 
 class Conv2D(nn.Module):
     """One input channel, one output channel: `corr2d(X, weight) + bias`.
 
-    `kernel_size` is an int or a pair. `weight` gives the start values (random without it); `bias` is True (starts
-    at zero), False, or a number to start from. With `trainable=False` both are buffers: they are saved and move with
-    `.to(device)`, but no optimizer changes them.
+    `weight` gives the initial values (random without it); `bias` is True (starts at zero), False, or a number to start
+    from. With `trainable=False` both are buffers: they are saved and move with `.to(device)`, but no optimizer
+    changes them.
 
     Shapes: X `(H, W)` -> `(H - kh + 1, W - kw + 1)`.
 
@@ -31,9 +32,11 @@ class Conv2D(nn.Module):
     tensor([[0., 1.]], grad_fn=<CopySlices>)
     """
 
-    def __init__(self, kernel_size, weight: Tensor | None = None, bias=True, trainable: bool = True):
+    def __init__(
+        self, kernel_size: IntOrPair, weight: Tensor | None = None, bias: bool | float = True, trainable: bool = True
+    ) -> None:
         super().__init__()
-        shape = _pair(kernel_size, "kernel_size", 1)
+        shape = pair(kernel_size, "kernel_size", 1)
         if weight is None:
             weight = torch.rand(shape)
         if tuple(weight.shape) != shape:
@@ -55,10 +58,7 @@ class Conv2D(nn.Module):
 class StandardConv2d(nn.Conv2d):
     """The reference: every output channel sees every input channel through a full kernel.
 
-    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`.
-
-    Raises:
-        ValueError: as `torch.nn.Conv2d`.
+    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`. Errors as `torch.nn.Conv2d`.
 
     Source: LeCun et al., *Gradient-based learning applied to document recognition* (1998), section II.A.
 
@@ -68,7 +68,7 @@ class StandardConv2d(nn.Conv2d):
 
 
 class PointwiseConv2d(nn.Conv2d):
-    """A 1x1 kernel: mixes channels at each pixel, looks at no neighbour.
+    """A 1x1 kernel: mixes channels at each pixel, looks at no neighbor.
 
     Shapes: `(N, C_in, H, W)` -> `(N, C_out, H, W)` at stride 1.
 
@@ -81,8 +81,8 @@ class PointwiseConv2d(nn.Conv2d):
     torch.Size([1, 16, 8, 8])
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size=1, **options):
-        if _pair(kernel_size, "kernel_size", 1) != (1, 1):
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: IntOrPair = 1, **options) -> None:
+        if pair(kernel_size, "kernel_size", 1) != (1, 1):
             raise ValueError(f"kernel_size must be 1 for a pointwise convolution, got {kernel_size!r}.")
         super().__init__(in_channels, out_channels, 1, **options)
 
@@ -105,7 +105,15 @@ class AsymmetricConv2d(nn.Sequential):
     (torch.Size([1, 16, 8, 8]), [(16, 3, 3, 1), (16, 16, 1, 3), (16,)])
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+    ) -> None:
         for name, value in (("kernel_size", kernel_size), ("stride", stride), ("padding", padding)):
             if not isinstance(value, int):
                 raise ValueError(f"{name} must be an int for an asymmetric pair, got {value!r}.")
@@ -118,10 +126,7 @@ class AsymmetricConv2d(nn.Sequential):
 class DilatedConv2d(nn.Conv2d):
     """A kernel with gaps: it reaches `dilation*(k - 1) + 1` pixels with k weights along each axis.
 
-    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`.
-
-    Raises:
-        ValueError: as `torch.nn.Conv2d`.
+    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`. Errors as `torch.nn.Conv2d`.
 
     Source: Yu, Koltun, *Multi-scale context aggregation by dilated convolutions* (2016), section 2.
 
@@ -129,7 +134,7 @@ class DilatedConv2d(nn.Conv2d):
     torch.Size([1, 16, 4, 4])
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, dilation=2, **options):
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: IntOrPair, dilation: IntOrPair = 2, **options):
         super().__init__(in_channels, out_channels, kernel_size, dilation=dilation, **options)
 
 
@@ -147,7 +152,7 @@ class DepthwiseConv2d(nn.Conv2d):
     torch.Size([6, 1, 3, 3])
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, **options):
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: IntOrPair, **options) -> None:
         if out_channels % in_channels:
             raise ValueError(f"out_channels must be a multiple of in_channels {in_channels}, got {out_channels}.")
         super().__init__(in_channels, out_channels, kernel_size, groups=in_channels, **options)
@@ -167,7 +172,7 @@ class GroupConv2d(nn.Conv2d):
     torch.Size([6, 2, 3, 3])
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, groups=2, **options):
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: IntOrPair, groups: int = 2, **options) -> None:
         super().__init__(in_channels, out_channels, kernel_size, groups=groups, **options)
 
 
@@ -176,10 +181,7 @@ class SeparableConv2d(nn.Sequential):
 
     `options` (stride, padding, dilation, ...) go to the depthwise layer; only the pointwise layer has a bias.
 
-    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as the full kernel.
-
-    Raises:
-        ValueError: as `torch.nn.Conv2d`.
+    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as the full kernel. Errors as `torch.nn.Conv2d`.
 
     Source: Howard et al., *MobileNets* (2017), section 3.1; Chollet, *Xception* (2017), section 2.
 
@@ -188,7 +190,7 @@ class SeparableConv2d(nn.Sequential):
     [(3, 1, 3, 3), (16, 3, 1, 1), (16,)]
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, bias=True, **options):
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: IntOrPair, bias: bool = True, **options):
         super().__init__(
             DepthwiseConv2d(in_channels, in_channels, kernel_size, bias=False, **options),
             PointwiseConv2d(in_channels, out_channels, bias=bias),
@@ -196,12 +198,10 @@ class SeparableConv2d(nn.Sequential):
 
 
 class TransposedConv2d(nn.ConvTranspose2d):
-    """Paint instead of gather: every input pixel adds its kernel-sized patch to a larger output.
+    """Scatter instead of gather: every input pixel adds a kernel-sized patch to a larger output.
 
-    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv_transpose2d`.
-
-    Raises:
-        ValueError: as `torch.nn.ConvTranspose2d`.
+    Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv_transpose2d`. Errors as
+    `torch.nn.ConvTranspose2d`.
 
     Source: Dumoulin, Visin, *A guide to convolution arithmetic for deep learning* (2016), section 4.
 
@@ -211,10 +211,10 @@ class TransposedConv2d(nn.ConvTranspose2d):
 
 
 class DynamicConv2d(nn.Module):
-    """A kernel for each picture: attention, computed from the picture, mixes `num_kernels` learned kernels.
+    """A kernel for each image: attention, computed from the image, mixes `num_kernels` learned kernels.
 
-    The attention is a softmax at `temperature`; a high one keeps all kernels in play while training starts. A batch
-    of different kernels runs as one grouped convolution.
+    The attention is a softmax at `temperature`; a high one lets all kernels learn while training starts. A batch of
+    different kernels runs as one grouped convolution.
 
     Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`.
 
@@ -230,17 +230,10 @@ class DynamicConv2d(nn.Module):
     """
 
     def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        bias=True,
-        num_kernels=4,
-        temperature=30.0,
-    ):
+        self, in_channels: int, out_channels: int, kernel_size: IntOrPair, stride: IntOrPair = 1,
+        padding: IntOrPair | str = 0, dilation: IntOrPair = 1, bias: bool = True,
+        num_kernels: int = 4, temperature: float = 30.0,
+    ) -> None:  # fmt: skip
         super().__init__()
         if num_kernels < 1:
             raise ValueError(f"num_kernels must be at least 1, got {num_kernels!r}.")
@@ -250,18 +243,13 @@ class DynamicConv2d(nn.Module):
         self.weight = nn.Parameter(torch.stack([e.weight.detach() for e in experts]))
         self.bias = nn.Parameter(torch.stack([e.bias.detach() for e in experts])) if bias else None
         hidden = max(in_channels // 4, 4)  # the paper's reduction by four, with a floor for narrow inputs
-        self.score = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(in_channels, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, num_kernels),
-        )
+        squeeze = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.score = nn.Sequential(*squeeze, nn.Linear(in_channels, hidden), nn.ReLU(), nn.Linear(hidden, num_kernels))
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.temperature = temperature
 
     def attention(self, X: Tensor) -> Tensor:
-        """Return each picture's weights of the kernels, `(N, num_kernels)`, which add up to 1."""
+        """Return each image's weights of the kernels, `(N, num_kernels)`, which add up to 1."""
         return F.softmax(self.score(X) / self.temperature, dim=1)
 
     def forward(self, X: Tensor) -> Tensor:
@@ -270,16 +258,9 @@ class DynamicConv2d(nn.Module):
             raise ValueError(f"X must have shape (N, {in_channels}, H, W) with N at least 1, got {tuple(X.shape)}.")
         mix = self.attention(X)
         N, C_out = len(X), self.weight.shape[1]
-        # One group per picture: the batch becomes channels, so a single call applies N different kernels.
+        # One group per image: the batch becomes channels, so a single call applies N different kernels.
         kernels = torch.einsum("nk,koihw->noihw", mix, self.weight).flatten(0, 1)
         bias = None if self.bias is None else (mix @ self.bias).flatten()
-        Y = F.conv2d(
-            X.reshape(1, N * in_channels, *X.shape[2:]),
-            kernels,
-            bias,
-            self.stride,
-            self.padding,
-            self.dilation,
-            N,
-        )
+        grouped = X.reshape(1, N * in_channels, *X.shape[2:])
+        Y = F.conv2d(grouped, kernels, bias, self.stride, self.padding, self.dilation, groups=N)
         return Y.reshape(N, C_out, *Y.shape[2:])

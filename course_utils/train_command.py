@@ -1,11 +1,11 @@
 """`python -m course_utils train`: the trainer from a shell, in one process or, under `torchrun`, in many."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 EXAMPLES = """examples:
@@ -22,7 +22,8 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came."""
 
 
-def add_options(parser):
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Tell the parser the options of `train`."""
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EXAMPLES
     add = parser.add_argument
     add("--data", default="digits", help="digits, fashion_mnist, mnist or a folder with four idx files (digits)")
@@ -46,8 +47,8 @@ def add_options(parser):
     add("--save-every", type=float, default=60, metavar="SECONDS", help="between checkpoints in an epoch (%(default)s)")
 
 
-def run(options) -> int:
-    """Train as the options say; returns the exit status. Whatever ends the training early is told in one sentence."""
+def run(options: argparse.Namespace) -> int:
+    """Train as the options say; return the exit status. Whatever ends the training early is said in one sentence."""
     usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGTERM, _terminate)
     store = None
@@ -59,7 +60,7 @@ def run(options) -> int:
             store, rank, count = training.meet()
             _train(options, store, rank, count)
             return 0
-        finally:  # from here on it only says how it ended
+        finally:  # a signal that comes while the last sentence is written must not end it
             for number in usual:
                 signal.signal(number, signal.SIG_IGN)
     except KeyboardInterrupt as stop:
@@ -77,21 +78,19 @@ def run(options) -> int:
             signal.signal(number, handler)
 
 
-def _terminate(number, frame):
+def _terminate(number, frame) -> None:
     raise Terminated
 
 
-def _say(store, sentence):
-    """To stderr, unless another process has spoken: of all that fail together, the first one knows why."""
-    try:
-        silent = store is not None and store.add("sentences", 1) > 1
-    except RuntimeError:  # the store has gone with the process that kept it
-        silent = False
-    if not silent:
-        print(sentence, file=sys.stderr, flush=True)
+def _say(store, sentence) -> None:
+    """Print to stderr, unless another process has: of all that fail together, the first one knows why."""
+    with suppress(RuntimeError):  # the store has gone with the process that kept it
+        if store is not None and store.add("sentences", 1) > 1:
+            return
+    print(sentence, file=sys.stderr, flush=True)
 
 
-def _kept(checkpoint):
+def _kept(checkpoint: str | None) -> str:
     if checkpoint is None:
         return "nothing was kept, because no --checkpoint was named"
     if not Path(checkpoint).exists():
@@ -101,7 +100,7 @@ def _kept(checkpoint):
     return f"{checkpoint} holds the training up to {training.progress_of(checkpoint)}; --resume goes on from there"
 
 
-def _train(options, store, rank, count):
+def _train(options, store, rank: int, count: int) -> None:
     import torch
 
     from course_utils import lenet, training
@@ -109,7 +108,7 @@ def _train(options, store, rank, count):
     device = _device(options.device, count)
     with training.connect(device, store, rank, count):
         workers = training.Workers()
-        with workers.in_touch():
+        with workers.connection_errors():
             dataset = _load(options, workers)
             _look_at_checkpoint(options, workers)
             torch.manual_seed(options.seed)
@@ -126,10 +125,10 @@ def _train(options, store, rank, count):
             print(f"test accuracy {history.test_accuracy[-1]:.2%} after {len(history)} epochs", flush=True)
 
 
-def _line(epochs):
-    """The callback that tells of every epoch where no bar can be drawn."""
+def _line(epochs: int) -> Callable:
+    """Return the callback that reports every epoch where no bar can be drawn."""
 
-    def tell(model, history):
+    def report(model, history):
         print(
             f"epoch {len(history)} of {epochs}: loss {history.train_loss[-1]:.4f}, "
             f"train accuracy {history.train_accuracy[-1]:.2%}, test accuracy {history.test_accuracy[-1]:.2%}, "
@@ -137,11 +136,11 @@ def _line(epochs):
             flush=True,
         )
 
-    return tell
+    return report
 
 
-def _device(name, count):
-    """The device to train on; of several GPUs, each process of a machine takes its own."""
+def _device(name: str | None, count: int):
+    """Return the device to train on; of several GPUs, each process of a machine takes its own."""
     import torch
 
     name = name or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -151,7 +150,7 @@ def _device(name, count):
         torch.zeros(1, device=name).tolist()
     except (AssertionError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"--device must be one that torch finds here, not {name!r} ({reason})") from error
+        raise ValueError(f"--device must be one that torch finds here, got {name!r} ({reason}).") from error
     if name.startswith("cuda"):
         torch.cuda.set_device(name)
     return torch.device(name)
@@ -164,7 +163,7 @@ def _load(options, workers):
 
     name, folder = options.data, Path(options.data)
     if name not in data.NAMES and not folder.is_dir():
-        raise ValueError(f"--data must be {', '.join(data.NAMES)} or a folder with four idx files, not {name!r}")
+        raise ValueError(f"--data must be {', '.join(data.NAMES)} or a folder with four idx files, got {name!r}.")
     if options.download and not workers.is_first:
         workers.largest(0)  # wait until the first process has downloaded
     try:
@@ -174,28 +173,27 @@ def _load(options, workers):
         return data.load("mnist", root=folder, dtype=torch.uint8)
     except FileNotFoundError as error:
         if name in data.NAMES:
-            raise ValueError(f"--data {name}: its files are not in {data.default_root()}; add --download") from error
-        raise ValueError(f"--data must be a folder with the files {', '.join(data.IDX_FILES)}, not {name}") from error
+            raise ValueError(f"--data {name}: its files are not in {data.default_root()}; add --download.") from error
+        raise ValueError(f"--data must be a folder with the files {', '.join(data.IDX_FILES)}, got {name}.") from error
     finally:
         if options.download and workers.is_first:
             workers.largest(0)
 
 
-def _look_at_checkpoint(options, workers):
-    """What --resume and the file say together. All processes look before the first one may write the file."""
+def _look_at_checkpoint(options, workers) -> None:
+    """Check that --resume and the file agree. All processes look before the first one may write the file."""
     if options.checkpoint is None:
         if options.resume:
-            raise ValueError("--resume needs --checkpoint FILE, to know what to go on with")
+            raise ValueError("--resume needs --checkpoint FILE, to know what to go on with.")
         return
-    there, first = Path(options.checkpoint).exists(), workers.is_first
+    there = Path(options.checkpoint).exists()
     workers.largest(0)
     if there and not options.resume:
         raise ValueError(
-            f"--checkpoint {options.checkpoint} exists: add --resume to go on with it, or name another file"
+            f"--checkpoint {options.checkpoint} exists: add --resume to go on with it, or name another file."
         )
-    if first:
+    if workers.is_first and options.resume:
         from course_utils import training
 
         where = training.progress_of(options.checkpoint) if there else "the start, as there is no checkpoint yet"
-        if options.resume:
-            print(f"going on from {where}", flush=True)
+        print(f"going on from {where}", flush=True)

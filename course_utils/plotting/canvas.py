@@ -2,6 +2,8 @@
 
 import math
 
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 from matplotlib.text import Text
@@ -15,7 +17,7 @@ UNUSED = TransformedPath(Path.unit_rectangle(), IdentityTransform())
 FONT, SMALLEST, LINE = 13, 10, 19  # text height, the least legible one, and the distance between lines
 
 
-def card(width, height):
+def card(width: float, height: float) -> tuple[Figure, Axes]:
     """Return a white figure, two pixels to a CSS pixel, and axes in CSS pixels with (0, 0) at the top left."""
     width, height = math.ceil(width), math.ceil(height)
     fig = Figure(figsize=(width / 96, height / 96), dpi=192, facecolor="white", layout="none")
@@ -26,7 +28,7 @@ def card(width, height):
     return fig, ax
 
 
-def panel(fig, x, y, width, height, ticks=False):
+def panel(fig: Figure, x: float, y: float, width: float, height: float, ticks: bool = False) -> Axes:
     """Add axes of that place and size. Every setting is spelled out: a learner's matplotlib style must not leak in."""
     wide, high = fig.get_size_inches() * 96
     axes = fig.add_axes((x / wide, 1 - (y + height) / high, width / wide, height / high), facecolor="white")
@@ -44,7 +46,7 @@ def panel(fig, x, y, width, height, ticks=False):
     return axes
 
 
-def put(ax, artist) -> None:
+def put(ax: Axes, artist: Artist) -> None:
     """Add a text or a cell. Nothing hangs over the card; a clip path for each would cost a sixth of the time."""
     artist.set_clip_on(False)
     artist.set_clip_path(UNUSED)  # else add_artist makes one
@@ -57,11 +59,11 @@ def write(ax, x, y, text, size=FONT, color=INK, ha="center", va="center", family
     put(ax, Text(x, y, text, fontsize=size * 0.75, parse_math=False, **look, **more))
 
 
-def heading(ax, text) -> None:
+def heading(ax: Axes, text: str) -> None:
     """Write a title into the card's upper left corner."""
     write(ax, MARGIN, MARGIN + 8, text, ha="left", weight="bold")
 
 
-def breadth(text) -> float:
+def breadth(text: str) -> float:
     """An upper estimate of a bold title's width: measured widths differ between font versions."""
     return 0.68 * FONT * len(text)

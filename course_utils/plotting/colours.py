@@ -9,7 +9,7 @@ ACCENT, MUTED, INK = "#AA4499", "#666666", "#000000"
 SERIES = ("#332288", "#AA4499", "#117733", "#CC6677", "#555555", "#882255")
 
 
-def tint(colour, strength) -> tuple[float, float, float]:
+def tint(colour: str, strength: float) -> tuple[float, float, float]:
     """Mix a colour into white."""
     return tuple(1 - strength * (1 - c) for c in to_rgb(colour))
 

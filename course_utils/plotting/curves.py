@@ -1,6 +1,7 @@
 """Measurements: curves, training records and bars."""
 
 import textwrap
+from collections.abc import Mapping
 
 import torch
 from matplotlib.figure import Figure
@@ -10,13 +11,15 @@ from torch import Tensor
 from course_utils.plotting.canvas import LINE, MARGIN, ROOM, WIDTH, card, heading, panel, write
 from course_utils.plotting.colours import INK, SERIES
 from course_utils.plotting.picture import Picture, still
-from course_utils.plotting.reading import finite, named
+from course_utils.plotting.reading import Numbers, finite, named
 from course_utils.plotting.wording import texts_of
 
 DASHES, MARKERS = ("-", "--", "-.", ":"), "osD^vXP*"
 
 
-def lines(series, xlabel, ylabel, title="", logx=False, logy=False) -> Picture:
+def lines(
+    series: Mapping[str, Numbers], xlabel: str, ylabel: str, title: str = "", logx: bool = False, logy: bool = False
+) -> Picture:
     """Draw curves that differ in dash and marker as well as in colour.
 
     `series` is `{"name": y or (x, y)}` with 1-D tensors or lists; without x the points are numbered 1, 2, 3, …
@@ -33,7 +36,7 @@ def lines(series, xlabel, ylabel, title="", logx=False, logy=False) -> Picture:
     return still(fig, f"{title}: {words}" if title else words)
 
 
-def history(record, title="") -> Picture:
+def history(record: Mapping[str, Numbers], title: str = "") -> Picture:
     """Draw a training record: losses in one panel, accuracies in another, over the epochs 1, 2, 3, …
 
     `record` is a dict of lists such as `{"train loss": [...], "test accuracy": [...]}`; lists whose names hold
@@ -117,7 +120,7 @@ def _logarithmic(axes, side, ticks=()) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def bars(values, ylabel, title="", log=False) -> Picture:
+def bars(values: Mapping[str, Numbers], ylabel: str, title: str = "", log: bool = False) -> Picture:
     """Draw one lying bar per name, with its number at its end; `ylabel` says what is measured, with its unit.
 
     Raises:

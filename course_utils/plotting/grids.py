@@ -1,5 +1,7 @@
 """Tensors as grids of numbers, and the cells such grids are made of."""
 
+import textwrap
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -7,18 +9,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from course_utils import ops
-from course_utils.plotting.canvas import FONT, GAP, HEAD, MARGIN, ROOM, SMALLEST, WIDTH, breadth, card, put, write
+from course_utils import shapes
+from course_utils.plotting.canvas import FONT, GAP, HEAD, LINE, MARGIN, ROOM, SMALLEST, WIDTH, breadth, card, put, write
 from course_utils.plotting.colours import INK, INPUT, KERNEL, MUTED, OUTPUT, tint
 from course_utils.plotting.picture import Picture, still
-from course_utils.plotting.reading import named, tensor
+from course_utils.plotting.reading import Numbers, named, tensor
 from course_utils.plotting.wording import describe, texts_of
+from course_utils.shapes import IntOrPair
 
 PALE, STRONG = 0.2, 0.45  # how much of its colour a cell takes, and one that is pointed at
 SMALL = 28  # cells may shrink to this width, if that keeps all grids on one row
 
 
-def matrices(grids, alt=None, border=None) -> Picture:
+def matrices(
+    grids: Mapping[str, Numbers], alt: str | None = None, border: Mapping[str, IntOrPair] | None = None
+) -> Picture:
     """Draw tensors as grids of numbers, side by side.
 
     A name with `input`, `kernel` or `output` in it (or X, K, Y) gets that colour. Whole numbers are shown whole,
@@ -46,7 +51,7 @@ def _draw_matrices(grids, border) -> tuple[Figure, str]:
     for name in border:
         if name not in tensors:
             raise ValueError(f"border names {name!r}, but the grids are {', '.join(map(repr, tensors))}.")
-    pads = {name: ops._pair(p, f"border of {name!r}", 0) for name, p in border.items()}
+    pads = {name: shapes.pair(p, f"border of {name!r}", 0) for name, p in border.items()}
     stacks = [stack for name, T in tensors.items() for stack in _stacks(name, T, pads.get(name, (0, 0)))]
     cell = _shared_cell(stacks)
     x = y = right = MARGIN
@@ -145,6 +150,41 @@ def fit_cells(grids, room) -> list[Cell]:
     return [Cell(width, height, font) for width in widths]
 
 
+class Grid(NamedTuple):
+    """One of several number grids beside each other. All of `longest` must fit into its cells, `texts` is drawn."""
+
+    title: str
+    texts: np.ndarray
+    longest: np.ndarray | None = None  # None: those of `texts`
+    shape: tuple[int, ...] | None = None  # as the title says it; None: that of `texts`
+
+
+def draw_row(grids: dict[str, Grid], signs: str, sentences: list[str], shown: int, gid: str, draw) -> Figure:
+    """Draw grids side by side with a sign between them, and below them the sentence number `shown`.
+
+    There is room for every sentence, so that all frames of an animation have one size. `draw` draws a grid's cells.
+    """
+    gaps, letter = GAP * (len(grids) - 1), 0.62 * FONT  # 0.602, and whole pixels for each letter
+    longest = [grid.texts if grid.longest is None else grid.longest for grid in grids.values()]
+    cells = fit_cells([(list(texts.flat), texts.shape[1]) for texts in longest], ROOM - gaps)
+    widths = [max(g.texts.shape[1] * c.width, breadth(g.title)) for g, c in zip(grids.values(), cells, strict=True)]
+    tall = max(len(grid.texts) for grid in grids.values()) * cells[0].height
+    wide = max(sum(widths) + gaps, min(ROOM, letter * max(map(len, sentences))))
+    wrapped = [textwrap.wrap(text, int((wide + 1) // letter)) for text in sentences]
+    fig, ax = card(wide + 2 * MARGIN, 2 * MARGIN + HEAD + tall + 12 + max(map(len, wrapped)) * LINE)
+    x, middle = MARGIN, MARGIN + HEAD + tall / 2
+    for n, (name, grid) in enumerate(grids.items()):
+        if n:
+            write(ax, x - GAP / 2, middle, signs[n - 1], size=26, gid="sign")
+        draw_title(ax, x, MARGIN, grid.title, grid.shape or grid.texts.shape)
+        draw(ax, name, grid.texts, x, middle - len(grid.texts) * cells[n].height / 2, cells[n])
+        x += widths[n] + GAP
+    for n, line in enumerate(wrapped[shown]):
+        y = MARGIN + HEAD + tall + 14 + (n + 0.5) * LINE
+        write(ax, MARGIN, y, line, ha="left", family="DejaVu Sans Mono", gid=f"{gid}{n}")
+    return fig
+
+
 def draw_title(ax, x, y, name, shape) -> None:
     write(ax, x, y + 8, name, ha="left", weight="bold")
     write(ax, x, y + 26, " × ".join(map(str, shape)), size=12, ha="left", color=MUTED)
@@ -159,6 +199,18 @@ def draw_cell(ax, x, y, cell: Cell, text, gid, colour, strong=False, dashed=Fals
     if text:
         look = {"color": MUTED if colour is None else INK, "weight": "bold" if strong else "normal"}
         write(ax, x + cell.width / 2, y + cell.height / 2, text, size=cell.font, gid=gid, **look)
+
+
+def reach(at, size, stride, dilation) -> tuple[list[int], list[int]]:
+    """Return the rows and the columns that the window of `size` number `at` covers."""
+    return tuple([a * s + d * n for n in range(k)] for a, k, s, d in zip(at, size, stride, dilation, strict=True))
+
+
+def draw_outline(ax, left, top, cell: Cell, rows, columns) -> None:
+    """Outline the window that reaches from the first to the last of those rows and columns."""
+    corner = (left + columns[0] * cell.width, top + rows[0] * cell.height)
+    width, height = (columns[-1] - columns[0] + 1) * cell.width, (rows[-1] - rows[0] + 1) * cell.height
+    ax.add_artist(Rectangle(corner, width, height, fill=False, ec=KERNEL, lw=2.2, zorder=3, gid="window"))
 
 
 def _meaning(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -14,14 +15,17 @@ from course_utils.plotting.canvas import FONT, LINE, MARGIN, ROOM, WIDTH, breadt
 from course_utils.plotting.colours import MUTED, luminance, readable
 from course_utils.plotting.grids import Cell, fit_cells
 from course_utils.plotting.picture import Picture, still
-from course_utils.plotting.reading import finite, named
+from course_utils.plotting.reading import Numbers, finite, named
 from course_utils.plotting.wording import describe, number, texts_of
 
 BAR, SPACE = 62, 16  # the room of a colour bar, and between images
 SIGNS = ("#D6604D", "#4393C3")  # above and below 0, as in the diverging map of `images`
 
 
-def images(pictures, columns=None, vmin=None, vmax=None, cmap=None) -> Picture:
+def images(
+    pictures: Mapping[str, Numbers], columns: int | None = None,
+    vmin: float | None = None, vmax: float | None = None, cmap: str | None = None,
+) -> Picture:  # fmt: skip
     """Show images side by side, alike ones on one colour scale.
 
     Shapes: `(H, W)`, `(1, H, W)` or, for colour in 0..1, `(3, H, W)`. Images with negative values share a diverging
@@ -108,7 +112,7 @@ def _draw_bar(fig, ax, x, y, height, style) -> None:
         write(ax, x + 20, place, number(value, max(abs(low), abs(high))), size=12, ha="left", gid="scale")
 
 
-def overlays(pictures, columns=None) -> Picture:
+def overlays(pictures: Mapping[str, tuple[Numbers, Numbers]], columns: int | None = None) -> Picture:
     """Lay a map over each grey image, `{"name": (image, map)}`: red is above 0, blue below, and strong hides more.
 
     Shapes: image `(H, W)` or `(1, H, W)`, map `(H, W)`. Nothing is stretched here: that a map's pixel lies on the pixel
@@ -153,7 +157,10 @@ def _blend(image: Tensor, M: Tensor) -> Tensor:
     return (1 - strength) * grey + strength * torch.where(M > 0, above, below)
 
 
-def heatmap(M, title="", xlabel="column", ylabel="row", numbers=True, labels=None) -> Picture:
+def heatmap(
+    M: Numbers, title: str = "", xlabel: str = "column", ylabel: str = "row", numbers: bool = True,
+    labels: Sequence[str] | None = None,
+) -> Picture:  # fmt: skip
     """Draw a matrix of counts, scores or weights as coloured cells; rows of a confusion matrix are the true classes.
 
     Shapes: M `(rows, columns)`; `labels` names its columns, and its rows too when it is square.

@@ -3,13 +3,16 @@
 import base64
 import html
 import io
-import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
+
+from course_utils.files import write_then_rename
 
 # A folded output shows its first line in JupyterLab: without this one, the answer itself, since the tag begins with it.
 UNFOLDS = "<!-- The picture unfolds when the cell is run. -->\n"
@@ -47,25 +50,22 @@ class Picture:
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {"text/plain": repr(self), "text/html": UNFOLDS + self.html}, {}
 
-    def save(self, path) -> Path:
+    def save(self, path: Path | str) -> Path:
         """Write the PNG to `path`, whole or not at all."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(self.png)
-        os.replace(part, path)
-        return path
+        write_then_rename(path, self.png)
+        return Path(path)
 
 
-def still(fig, alt) -> Picture:
+def still(fig: Figure, alt: str) -> Picture:
     return Picture(_encode(_few_colours(raster(fig)), optimize=True), alt)
 
 
-def sketch(fig, alt) -> Picture:
+def sketch(fig: Figure, alt: str) -> Picture:
     """Return what `still` does in half of the time, three times as large: for a picture that is soon replaced."""
     return Picture(_encode(Image.fromarray(raster(fig)), compress_level=1), alt)
 
 
-def film(figures, colours, fps, alt) -> Picture:
+def film(figures: Iterable[Figure], colours: Sequence[tuple], fps: float, alt: str) -> Picture:
     """Return an endless animated PNG that shows `fps` figures a second, in the given colours, (R, G, B) in 0..1.
 
     After the first frame only the pixels that changed are stored; the others are transparent.
@@ -87,7 +87,7 @@ def film(figures, colours, fps, alt) -> Picture:
     return Picture(_encode(frames[0], save_all=True, append_images=frames[1:], compress_level=9, **motion), alt)
 
 
-def raster(fig) -> np.ndarray:
+def raster(fig: Figure) -> np.ndarray:
     """Return the drawn figure's pixels, (height, width, 3) in 0..255."""
     canvas = FigureCanvasAgg(fig)
     canvas.draw()

@@ -1,12 +1,14 @@
 """Check what was given, and say in one sentence what is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+Numbers = Tensor | Sequence | float  # what `torch.as_tensor` takes
 
-def named(value, name) -> Mapping:
+
+def named(value: object, name: str) -> Mapping:
     """Return `value` if it is a dict with at least one name."""
     if not isinstance(value, Mapping):
         raise TypeError(f"{name} must be a dict of names and values, got {type(value).__name__}.")
@@ -15,7 +17,7 @@ def named(value, name) -> Mapping:
     return value
 
 
-def tensor(value, name, dims) -> Tensor:
+def tensor(value: Numbers, name: str, dims: tuple[int, ...]) -> Tensor:
     """Return `value` as float64 on the CPU, cut off from autograd; `dims` are the numbers of dimensions allowed."""
     try:
         T = torch.as_tensor(value).detach().cpu()
@@ -32,7 +34,7 @@ def tensor(value, name, dims) -> Tensor:
     return T.double()
 
 
-def finite(value, name, dims) -> Tensor:
+def finite(value: Numbers, name: str, dims: tuple[int, ...]) -> Tensor:
     """Return `tensor(value, name, dims)` if it holds neither NaN nor infinity."""
     T = tensor(value, name, dims)
     if not T.isfinite().all():

@@ -1,24 +1,26 @@
 """Transposed convolution: one pixel of the input paints the kernel, as a stamp, onto the output."""
 
-import textwrap
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch.nn.functional import pad
 
-from course_utils import ops
-from course_utils.plotting.canvas import FONT, GAP, HEAD, LINE, MARGIN, ROOM, breadth, card, write
+from course_utils import ops, shapes
 from course_utils.plotting.colours import INPUT, KERNEL, OUTPUT
-from course_utils.plotting.grids import draw_cell, draw_title, fit_cells
+from course_utils.plotting.grids import Grid, draw_cell, draw_outline, draw_row, reach
 from course_utils.plotting.picture import Picture, still
-from course_utils.plotting.reading import tensor
-from course_utils.plotting.wording import MOST_LISTED, describe, rows_of, texts_of
+from course_utils.plotting.reading import Numbers, tensor
+from course_utils.plotting.wording import MOST_LISTED, describe, rows_of, signed, texts_of
+from course_utils.shapes import IntOrPair
 
 
-def stamping_window(X, K, at=(0, 0), stride=1, padding=0, dilation=1, output_padding=0) -> Picture:
+def stamping_window(
+    X: Numbers, K: Numbers, at: tuple[int, int] = (0, 0), stride: IntOrPair = 1, padding: IntOrPair = 0,
+    dilation: IntOrPair = 1, output_padding: IntOrPair = 0,
+) -> Picture:  # fmt: skip
     """Draw what a transposed convolution has painted after the pixel `at`, and outline that pixel's stamp.
 
     X is `(H, W)` and K `(kh, kw)`; the pixels stamp row by row. What the padding cuts off is white and dashed. stride,
@@ -50,10 +52,7 @@ class _Stamps(NamedTuple):
 
     def rows_columns(self, at) -> tuple[list[int], list[int]]:
         """Rows and columns of the paper that the stamp of input pixel `at` paints."""
-        return tuple(
-            [place * s + d * n for n in range(k)]
-            for place, s, d, k in zip(at, self.stride, self.dilation, self.K.shape, strict=True)
-        )
+        return reach(at, self.K.shape, self.stride, self.dilation)
 
     def painted(self, at) -> Tensor:
         """The paper after the pixels up to `at`."""
@@ -68,7 +67,7 @@ class _Stamps(NamedTuple):
 
     def products(self, at) -> str:
         pixel = texts_of(self.X)[at]
-        return ", ".join(f"{_signed(pixel)}×{_signed(weight)}" for weight in texts_of(self.K).flat)
+        return ", ".join(f"{signed(pixel)}×{signed(weight)}" for weight in texts_of(self.K).flat)
 
 
 def _stamp_case(X, K, stride, padding, dilation, output_padding) -> _Stamps:
@@ -77,19 +76,15 @@ def _stamp_case(X, K, stride, padding, dilation, output_padding) -> _Stamps:
     words += f"dilation {dilation}, output_padding {output_padding}"
     # ops reads the settings, so that both accept the same ones and refuse the others in the same words.
     Y = ops.conv_transpose2d(X[None, None], K[None, None], None, stride, padding, output_padding, 1, dilation)
-    stride, dilation = ops._pair(stride, "stride", 1), ops._pair(dilation, "dilation", 1)
-    padding, size = ops._pair(padding, "padding", 0), tuple(Y.shape[2:])
+    stride, dilation = shapes.pair(stride, "stride", 1), shapes.pair(dilation, "dilation", 1)
+    padding, size = shapes.pair(padding, "padding", 0), tuple(Y.shape[2:])
     axes = zip(X.shape, stride, dilation, K.shape, padding, size, strict=True)
     paper = tuple(max((n - 1) * s + d * (k - 1) + 1, p + out) for n, s, d, k, p, out in axes)
     return _Stamps(X, K, stride, padding, dilation, size, paper, words)
 
 
-def _signed(text: str) -> str:
-    return f"({text})" if text.startswith("-") else text
-
-
 def _draw_place(case: _Stamps, at) -> tuple[Figure, str]:
-    at = ops._pair(at, "at", 0)
+    at = shapes.pair(at, "at", 0)
     if any(place >= n for place, n in zip(at, case.X.shape, strict=True)):
         rows, columns = case.X.shape
         raise ValueError(f"at must be a row and a column of the {rows} x {columns} input, counted from 0, got {at}.")
@@ -101,34 +96,18 @@ def _draw_place(case: _Stamps, at) -> tuple[Figure, str]:
 
 
 def _draw_paper(case: _Stamps, at, paper) -> Figure:
-    grids = {"input": texts_of(case.X), "kernel": texts_of(case.K), "output": paper}
+    title = "output" if paper.shape == case.size else "output (dashed: cut off)"
     # Cells have one size at every pixel: as wide as the finished numbers need.
     finished = texts_of(case.painted(tuple(n - 1 for n in case.X.shape)))
-    strings = [list(texts.flat) for texts in (grids["input"], grids["kernel"], finished)]
-    cells = fit_cells([(s, g.shape[1]) for s, g in zip(strings, grids.values(), strict=True)], ROOM - 2 * GAP)
-    titles = {name: f"{name} (dashed: cut off)" if name == "output" and paper.shape != case.size else name
-              for name in grids}  # fmt: skip
-    wide = [max(g.shape[1] * c.width, breadth(titles[n])) for (n, g), c in zip(grids.items(), cells, strict=True)]
-    tall = max(len(texts) * cell.height for texts, cell in zip(grids.values(), cells, strict=True))
-    pixels = np.ndindex(*case.X.shape)
-    sentences = [f"pixel {grids['input'][place]} paints {case.products(place)}" for place in pixels]
-    room = max(sum(wide) + 2 * GAP, min(ROOM, 0.62 * FONT * max(map(len, sentences))))
-    wrapped = [textwrap.wrap(text, int((room + 1) // (0.62 * FONT))) for text in sentences]
-    fig, ax = card(room + 2 * MARGIN, 2 * MARGIN + HEAD + tall + 12 + max(map(len, wrapped)) * LINE)
-    x, middle = MARGIN, MARGIN + HEAD + tall / 2
-    for n, (name, texts) in enumerate(grids.items()):
-        if n:
-            write(ax, x - GAP / 2, middle, " ×→"[n], size=26, gid="sign")
-        draw_title(ax, x, MARGIN, titles[name], case.size if name == "output" else texts.shape)
-        _draw_grid(ax, case, at, name, texts, x, middle - len(texts) * cells[n].height / 2, cells[n])
-        x += wide[n] + GAP
-    for n, line in enumerate(wrapped[np.ravel_multi_index(at, case.X.shape)]):
-        y = MARGIN + HEAD + tall + 14 + (n + 0.5) * LINE
-        write(ax, MARGIN, y, line, ha="left", family="DejaVu Sans Mono", gid=f"paints{n}")
-    return fig
+    pixels, kernel = texts_of(case.X), texts_of(case.K)
+    grids = {"input": Grid("input", pixels), "kernel": Grid("kernel", kernel)}
+    grids["output"] = Grid(title, paper, finished, case.size)
+    sentences = [f"pixel {pixels[place]} paints {case.products(place)}" for place in np.ndindex(*case.X.shape)]
+    shown = np.ravel_multi_index(at, case.X.shape)
+    return draw_row(grids, "×→", sentences, shown, "paints", partial(_draw_grid, case, at))
 
 
-def _draw_grid(ax, case: _Stamps, at, name, texts, left, top, cell) -> None:
+def _draw_grid(case: _Stamps, at, ax, name, texts, left, top, cell) -> None:
     rows, columns = case.rows_columns(at)
     for (i, j), text in np.ndenumerate(texts):
         x, y, gid = left + j * cell.width, top + i * cell.height, f"{name}[{i},{j}]"
@@ -139,6 +118,4 @@ def _draw_grid(ax, case: _Stamps, at, name, texts, left, top, cell) -> None:
             draw_cell(ax, x, y, cell, text, gid, INPUT if name == "input" else KERNEL,
                       strong=name == "input" and (i, j) == at)  # fmt: skip
     if name == "output":
-        corner = (left + columns[0] * cell.width, top + rows[0] * cell.height)
-        width, height = (columns[-1] - columns[0] + 1) * cell.width, (rows[-1] - rows[0] + 1) * cell.height
-        ax.add_artist(Rectangle(corner, width, height, fill=False, ec=KERNEL, lw=2.2, zorder=3, gid="window"))
+        draw_outline(ax, left, top, cell, rows, columns)

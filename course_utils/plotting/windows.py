@@ -1,23 +1,21 @@
 """The window that slides over the input: one place with its arithmetic, or a film of all places."""
 
 import math
-import textwrap
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch.nn.functional import pad
 
-from course_utils import ops
-from course_utils.plotting.canvas import FONT, GAP, HEAD, LINE, MARGIN, ROOM, breadth, card, write
+from course_utils import ops, shapes
 from course_utils.plotting.colours import INK, INPUT, KERNEL, MUTED, OUTPUT, tint
-from course_utils.plotting.grids import PALE, STRONG, draw_cell, draw_title, fit_cells
+from course_utils.plotting.grids import PALE, STRONG, Grid, draw_cell, draw_outline, draw_row, reach
 from course_utils.plotting.picture import Picture, film, still
-from course_utils.plotting.reading import tensor
-from course_utils.plotting.wording import MOST_LISTED, describe, rows_of, texts_of
+from course_utils.plotting.reading import Numbers, tensor
+from course_utils.plotting.wording import MOST_LISTED, describe, rows_of, signed, texts_of
+from course_utils.shapes import IntOrPair
 
 MOST_FRAMES = 64
 # What a film is made of: flat colours, and greys for the edges of letters.
@@ -25,7 +23,10 @@ COLOURS = [to_rgb(c) for c in ("white", INK, MUTED, INPUT, KERNEL, OUTPUT, "0.2"
 COLOURS += [*(tint(c, PALE) for c in (INPUT, KERNEL, OUTPUT)), *(tint(c, STRONG) for c in (KERNEL, OUTPUT))]
 
 
-def sliding_window(X, K, at=(0, 0), stride=1, padding=0, dilation=1) -> Picture:
+def sliding_window(
+    X: Numbers, K: Numbers, at: tuple[int, int] = (0, 0),
+    stride: IntOrPair = 1, padding: IntOrPair | str = 0, dilation: IntOrPair = 1,
+) -> Picture:  # fmt: skip
     """Draw the kernel at one place on the input, with the arithmetic of that place.
 
     X is `(H, W)` and K `(kh, kw)`; `at` is a row and a column of the output, whose numbers are filled in up to there.
@@ -44,7 +45,10 @@ stride 1, padding 0, dilation 1, output 2x2 so far [19 _; _ _]>
     return still(*_draw_place(_kernel_case(X, K, stride, padding, dilation), at))
 
 
-def pooling_window(X, pool_size, mode="max", at=(0, 0), stride=1, padding=0) -> Picture:
+def pooling_window(
+    X: Numbers, pool_size: IntOrPair, mode: str = "max", at: tuple[int, int] = (0, 0),
+    stride: IntOrPair = 1, padding: IntOrPair = 0,
+) -> Picture:  # fmt: skip
     """Draw one window of `ops.pool2d`, as `sliding_window` does for a kernel. Max pooling pads with minus infinity.
 
     Shapes: X `(H, W)`; pool_size, stride, padding are an int or a pair (rows, columns). Errors as `sliding_window`.
@@ -56,7 +60,10 @@ stride 1, padding 0, output 1x2 so far [4 _]>
     return still(*_draw_place(_pooling_case(X, pool_size, mode, stride, padding), at))
 
 
-def animate_window(X, K, stride=1, padding=0, dilation=1, fps=1.5) -> Picture:
+def animate_window(
+    X: Numbers, K: Numbers, stride: IntOrPair = 1, padding: IntOrPair | str = 0, dilation: IntOrPair = 1,
+    fps: float = 1.5,
+) -> Picture:  # fmt: skip
     """Animate `sliding_window` over every place, as an endless animated PNG with `fps` places a second.
 
     Arguments and errors as `sliding_window`; more than 64 places are refused.
@@ -94,19 +101,16 @@ class _Case(NamedTuple):
 
     def rows_columns(self, at) -> tuple[list[int], list[int]]:
         """Rows and columns of the padded input that the window at output place `at` reads."""
-        return tuple(
-            [o * s + d * n for n in range(k)]
-            for o, s, d, k in zip(at, self.stride, self.dilation, self.size, strict=True)
-        )
+        return reach(at, self.size, self.stride, self.dilation)
 
     def arithmetic(self, at) -> str:
         values = [self.x[i, j] for i in self.rows_columns(at)[0] for j in self.rows_columns(at)[1]]
         if self.kind == "max":
             return f"max({', '.join(values)}) = {self.y[at]}"
         if self.kind == "sum":
-            values = [f"{_signed(a)}×{_signed(b)}" for a, b in zip(values, self.k.flat, strict=True)]
+            values = [f"{signed(a)}×{signed(b)}" for a, b in zip(values, self.k.flat, strict=True)]
         else:
-            values = [_signed(v) for v in values]
+            values = [signed(v) for v in values]
         total = " + ".join(values)
         if self.kind == "avg":
             total = f"({total}) / {len(values)}"
@@ -117,22 +121,21 @@ def _kernel_case(X, K, stride, padding, dilation) -> _Case:
     X, K = tensor(X, "X", (2,)), tensor(K, "K", (2,))
     settings = f"stride {stride}, padding {padding}, dilation {dilation}"
     words = f"{describe('Input', X)}, {describe('kernel', K)}, {settings}"
-    # The settings are read as ops reads them, so that both accept the same ones and refuse the others alike.
-    stride, dilation = ops._pair(stride, "stride", 1), ops._pair(dilation, "dilation", 1)
-    span = tuple(d * (k - 1) + 1 for d, k in zip(dilation, K.shape, strict=True))
-    borders = ops._borders(padding, span, stride)
+    stride, dilation = shapes.pair(stride, "stride", 1), shapes.pair(dilation, "dilation", 1)
+    span = shapes.span(K.shape, dilation)
+    borders = shapes.borders(padding, span, stride)
     P = pad(X, borders)
-    ops._require_fit("K (with its dilation)", span, "the padded X", P.shape)
+    shapes.require_fit("K (with its dilation)", span, "the padded X", P.shape)
     Y = ops.conv2d(P[None, None], K[None, None], None, stride, 0, dilation)[0, 0]
     x, y, k = map(texts_of, (P, Y, K))
     return _Case(x, y, k, "sum", K.shape, stride, dilation, borders, _equals(P, K, Y), words)
 
 
 def _pooling_case(X, pool_size, mode, stride, padding) -> _Case:
-    X, size = tensor(X, "X", (2,)), ops._pair(pool_size, "pool_size", 1)
+    X, size = tensor(X, "X", (2,)), shapes.pair(pool_size, "pool_size", 1)
     Y = ops.pool2d(X, size, mode, stride, padding)
     words = f"{describe('Input', X)}, {mode} pooling {size[0]}x{size[1]}, stride {stride}, padding {padding}"
-    borders, stride = ops._borders(padding, size, (1, 1)), ops._pair(stride, "stride", 1)
+    borders, stride = shapes.borders(padding, size, (1, 1)), shapes.pair(stride, "stride", 1)
     P = pad(X, borders, value=-math.inf if mode == "max" else 0.0)
     return _Case(texts_of(P), texts_of(Y), None, mode, size, stride, (1, 1), borders, _equals(P, Y), words)
 
@@ -144,12 +147,8 @@ def _equals(*tensors) -> str:
     return "=" if all(map(partial(math.isclose, rel_tol=1e-6, abs_tol=1e-6), told, meant)) else "≈"
 
 
-def _signed(text: str) -> str:
-    return f"({text})" if text.startswith("-") else text
-
-
 def _draw_place(case: _Case, at) -> tuple[Figure, str]:
-    at = ops._pair(at, "at", 0)
+    at = shapes.pair(at, "at", 0)
     rows, columns = case.y.shape
     if at[0] >= rows or at[1] >= columns:
         raise ValueError(f"at must be a row and a column of the {rows} x {columns} output, counted from 0, got {at}.")
@@ -160,32 +159,16 @@ def _draw_place(case: _Case, at) -> tuple[Figure, str]:
 
 
 def _draw_window(case: _Case, at) -> Figure:
-    grids = {"input": case.x, "kernel": case.k, "output": case.y}
-    grids = {name: texts for name, texts in grids.items() if texts is not None}
-    gaps = GAP * (len(grids) - 1)
-    cells = fit_cells([(list(texts.flat), texts.shape[1]) for texts in grids.values()], ROOM - gaps)
-    widths = [max(g.shape[1] * c.width, breadth(n)) for (n, g), c in zip(grids.items(), cells, strict=True)]
-    tall = max(map(len, grids.values())) * cells[0].height
-    # All places get the room that the longest sum needs, so that the frames of an animation have one size.
+    grids = {"input": Grid("padded input" if any(case.borders) else "input", case.x)}
+    if case.k is not None:
+        grids["kernel"] = Grid("kernel", case.k)
+    grids["output"] = Grid("output", case.y)
     sums = [case.arithmetic(place) for place in np.ndindex(case.y.shape)]
-    letter = 0.62 * FONT  # 0.602, and whole pixels for each letter
-    wide = max(sum(widths) + gaps, min(ROOM, letter * max(map(len, sums))))
-    wrapped = [textwrap.wrap(text, int((wide + 1) // letter)) for text in sums]
-    fig, ax = card(wide + 2 * MARGIN, 2 * MARGIN + HEAD + tall + 12 + max(map(len, wrapped)) * LINE)
-    x, middle = MARGIN, MARGIN + HEAD + tall / 2
-    for n, (name, texts) in enumerate(grids.items()):
-        if n:
-            write(ax, x - GAP / 2, middle, "→" if case.k is None else " ⋆="[n], size=26, gid="sign")
-        draw_title(ax, x, MARGIN, f"padded {name}" if name == "input" and any(case.borders) else name, texts.shape)
-        _draw_grid(ax, case, at, name, texts, x, middle - len(texts) * cells[n].height / 2, cells[n])
-        x += widths[n] + GAP
-    for n, line in enumerate(wrapped[np.ravel_multi_index(at, case.y.shape)]):
-        y = MARGIN + HEAD + tall + 14 + (n + 0.5) * LINE
-        write(ax, MARGIN, y, line, ha="left", family="DejaVu Sans Mono", gid=f"sum{n}")
-    return fig
+    shown = np.ravel_multi_index(at, case.y.shape)
+    return draw_row(grids, "→" if case.k is None else "⋆=", sums, shown, "sum", partial(_draw_grid, case, at))
 
 
-def _draw_grid(ax, case: _Case, at, name, texts, left, top, cell) -> None:
+def _draw_grid(case: _Case, at, ax, name, texts, left, top, cell) -> None:
     rows, columns = case.rows_columns(at)
     west, east, north, south = case.borders
     for (i, j), text in np.ndenumerate(texts):
@@ -201,6 +184,4 @@ def _draw_grid(ax, case: _Case, at, name, texts, left, top, cell) -> None:
             colour = KERNEL if read else INPUT if inside else None
             draw_cell(ax, x, y, cell, text, gid, colour, strong=read, dashed=not inside)
     if name == "input":
-        corner = (left + columns[0] * cell.width, top + rows[0] * cell.height)
-        width, height = (columns[-1] - columns[0] + 1) * cell.width, (rows[-1] - rows[0] + 1) * cell.height
-        ax.add_artist(Rectangle(corner, width, height, fill=False, ec=KERNEL, lw=2.2, zorder=3, gid="window"))
+        draw_outline(ax, left, top, cell, rows, columns)

@@ -10,7 +10,7 @@ from torch import Tensor
 MOST_CELLS, MOST_LISTED = 1000, 100  # numbers drawn, numbers in a description
 
 
-def texts_of(T: Tensor, fine=False) -> np.ndarray:
+def texts_of(T: Tensor, fine: bool = False) -> np.ndarray:
     """Return T's numbers as strings, an array of T's shape; `fine`: with one decimal more."""
     if T.numel() > MOST_CELLS:
         raise ValueError(f"{T.numel()} numbers are too many to read: use images, or heatmap(numbers=False).")
@@ -22,7 +22,7 @@ def texts_of(T: Tensor, fine=False) -> np.ndarray:
     return texts
 
 
-def number(value: float, scale: float, fine=False) -> str:
+def number(value: float, scale: float, fine: bool = False) -> str:
     """Whole numbers whole, others to two or three digits.
 
     Two processors may differ in the seventh digit of `scale`, the largest number around. What lies that close to a
@@ -47,12 +47,17 @@ def number(value: float, scale: float, fine=False) -> str:
     return sign + (text.rstrip("0").rstrip(".") if "." in text else text)
 
 
-def rows_of(texts) -> str:
+def signed(text: str) -> str:
+    """Put a negative number into parentheses, as a factor or a term."""
+    return f"({text})" if text.startswith("-") else text
+
+
+def rows_of(texts: np.ndarray) -> str:
     """Return "[0 1; 2 3]"."""
     return "[" + "; ".join(" ".join(row) for row in texts) + "]"
 
 
-def describe(name, T: Tensor) -> str:
+def describe(name: str, T: Tensor) -> str:
     """Name, shape and numbers; of many numbers only the range and the mean."""
     shape = "x".join(map(str, T.shape)) or "number"
     if T.numel() <= MOST_LISTED:

@@ -16,22 +16,7 @@ from course_utils.training.run import Run, progress_of
 from course_utils.training.workers import Workers, connect, meet
 
 __all__ = [
-    "FORMAT",
-    "OPTIMIZERS",
-    "SCHEDULES",
-    "History",
-    "Run",
-    "Workers",
-    "confusion_matrix",
-    "connect",
-    "evaluate",
-    "fit",
-    "keep_freed_memory",
-    "load_checkpoint",
-    "meet",
-    "predict",
-    "progress_of",
-    "random_affine",
-    "save_checkpoint",
+    "FORMAT", "OPTIMIZERS", "SCHEDULES", "History", "Run", "Workers", "confusion_matrix", "connect", "evaluate", "fit",
+    "keep_freed_memory", "load_checkpoint", "meet", "predict", "progress_of", "random_affine", "save_checkpoint",
     "train_epoch",
-]
+]  # fmt: skip

@@ -1,18 +1,19 @@
 """Small random changes to training images."""
 
-from __future__ import annotations
-
 import math
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 
-def random_affine(X, generator, *, degrees=10.0, shift=0.1, scale=0.1):
-    """Each image of ``(N, C, H, W)`` turned, zoomed and shifted a little, in its own way; what was outside is 0.
+def random_affine(
+    X: Tensor, generator: torch.Generator, *, degrees: float = 10.0, shift: float = 0.1, scale: float = 0.1
+) -> Tensor:
+    """Rotate, zoom and shift each image of `(N, C, H, W)` a little, in its own way; what was outside becomes 0.
 
-    degrees: turned by up to this angle either way. scale: zoomed by 1 - scale .. 1 + scale. shift: moved by up to
-    this fraction of width and height. Drawn from ``generator``, on the CPU, so that every device draws the same.
+    Each is rotated by up to `degrees` either way, zoomed by 1 - scale .. 1 + scale, and moved by up to the fraction
+    `shift` of width and height. `generator` draws the numbers on the CPU, so that every device draws the same.
 
     >>> random_affine(torch.rand(2, 1, 28, 28), torch.Generator().manual_seed(0)).shape
     torch.Size([2, 1, 28, 28])

@@ -1,8 +1,6 @@
 """Checkpoints: plain data in one file, written whole or not at all, read without running code."""
 
-from __future__ import annotations
-
-import os
+import io
 import pickle
 import zipfile
 import zlib
@@ -10,13 +8,15 @@ from pathlib import Path
 
 import torch
 
+from course_utils.files import write_then_rename
+
 FORMAT = "course_utils checkpoint 1"
 DAMAGED = (EOFError, NotImplementedError, OSError, RuntimeError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile,
            zlib.error)  # fmt: skip
 
 
-def save_checkpoint(path, **parts):
-    """Write ``parts`` (tensors, state dicts, numbers, strings, lists, dicts) to ``path``: all of it, or nothing.
+def save_checkpoint(path: Path | str, **parts) -> None:
+    """Write `parts` (tensors, state dicts, numbers, strings, lists, dicts) to `path`, all or nothing (OSError).
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -24,20 +24,18 @@ def save_checkpoint(path, **parts):
     ...     load_checkpoint(Path(folder) / "half.pt")
     {'epoch': 3, 'weight': tensor([1., 1.])}
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        torch.save({"format": FORMAT, **parts}, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    file = io.BytesIO()
+    torch.save({"format": FORMAT, **parts}, file)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_then_rename(path, file.getvalue())
 
 
-def load_checkpoint(path):
-    """The parts that `save_checkpoint` wrote, on the CPU. Only plain data is read, so a file cannot run code.
+def load_checkpoint(path: Path | str) -> dict:
+    """Return the parts that `save_checkpoint` wrote, on the CPU. Only plain data is read, so a file cannot run code.
 
-    Raises FileNotFoundError if there is no file, ValueError if it is not a whole checkpoint.
+    Raises:
+        FileNotFoundError: there is no file.
+        ValueError: the file is not a whole checkpoint.
     """
     path = Path(path)
     if not path.exists():
@@ -48,11 +46,11 @@ def load_checkpoint(path):
     return parts
 
 
-def _read(path):
-    """What is in the file; None if it is damaged or no file of torch's."""
+def _read(path: Path):
+    """Return what is in the file; None if it is damaged or was not written by torch."""
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:  # torch itself does not compare the check sums
+            if archive.testzip() is not None:  # torch itself does not compare the checksums
                 return None
         return torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGED:

@@ -1,11 +1,12 @@
 """How the network is computed, not what: fused pooling, bfloat16, compiled, channels last."""
 
-from __future__ import annotations
-
 import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor, nn
 
 from course_utils.fused import fuse_pooling
 
@@ -14,11 +15,11 @@ COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-
 
 @dataclass
 class Engine:
-    """The settings of `fit` that change speed and rounding. Raises ValueError for those that are none.
+    """The settings of `fit` that change speed and rounding; ValueError for those that are none.
 
-    >>> Engine(fuse=True).prepare(torch.nn.Linear(2, 2))
+    >>> Engine(fuse=True).prepare(nn.Linear(2, 2))
     Traceback (most recent call last):
-    TypeError: fuse must be False for this model: model must be an nn.Sequential, not Linear
+    TypeError: fuse must be False for this model: model must be an nn.Sequential, got Linear.
     """
 
     fuse: bool = False
@@ -26,15 +27,16 @@ class Engine:
     compile: bool | str = False
     channels_last: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("fuse", "amp", "channels_last"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, not {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}.")
         if not isinstance(self.compile, bool) and self.compile not in COMPILE_MODES:
-            raise ValueError(f"compile must be True, False or one of {', '.join(COMPILE_MODES)}, not {self.compile!r}")
+            modes = ", ".join(COMPILE_MODES)
+            raise ValueError(f"compile must be True, False or one of {modes}, got {self.compile!r}.")
 
-    def prepare(self, model):
-        """What to call in place of ``model``; it has the Parameters of ``model`` itself."""
+    def prepare(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
+        """Return what to call in place of `model`; it has the Parameters of `model` itself."""
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
         network = model
@@ -51,13 +53,13 @@ class Engine:
                 raise ValueError(f"compile must be False on this machine: {_first_line(error)}") from error
         return network
 
-    def precision(self, device):
-        """The context to call the network in."""
+    def precision(self, device: torch.device) -> AbstractContextManager:
+        """Return the context to call the network in."""
         return torch.autocast(device.type, torch.bfloat16) if self.amp else contextlib.nullcontext()
 
     @contextlib.contextmanager
-    def in_words(self):
-        """Tell in one sentence, ValueError, that the network could not be compiled (mostly: there is no compiler)."""
+    def compile_errors(self) -> Iterator[None]:
+        """Raise ValueError, in one sentence, when the network cannot be compiled (mostly: there is no compiler)."""
         if not self.compile:
             yield
             return
@@ -69,5 +71,5 @@ class Engine:
             raise ValueError(f"compile must be False on this machine: {_first_line(error)}") from error
 
 
-def _first_line(error):
+def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]

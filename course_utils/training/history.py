@@ -1,48 +1,42 @@
 """What a training measured, epoch by epoch."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # it imports matplotlib, which only `plot` needs
+    from course_utils import plotting
 
 
 @dataclass(repr=False)
 class History:
     """What `fit` measured: lists with one entry per epoch.
 
-    Attributes:
-        train_loss: mean over the training images, each as augmented, and before its batch's step
-        train_accuracy: the same mean, 0..1
-        test_accuracy: 0..1, after the epoch
-        lr: learning rate of the epoch's first step
-        seconds: training without the test
-        images_per_second: training images by these seconds
-
     >>> History(train_loss=[2.3, 0.5], test_accuracy=[0.1, 0.9])
     History(2 epochs, train loss 0.5, test accuracy 90.0%)
     """
 
-    train_loss: list[float] = field(default_factory=list)
-    train_accuracy: list[float] = field(default_factory=list)
-    test_accuracy: list[float] = field(default_factory=list)
-    lr: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    images_per_second: list[float] = field(default_factory=list)
+    train_loss: list[float] = field(default_factory=list)  #: mean over the augmented images, before their batch's step
+    train_accuracy: list[float] = field(default_factory=list)  #: the same mean, 0..1
+    test_accuracy: list[float] = field(default_factory=list)  #: 0..1, after the epoch
+    lr: list[float] = field(default_factory=list)  #: learning rate of the epoch's first step
+    seconds: list[float] = field(default_factory=list)  #: of training, without the test
+    images_per_second: list[float] = field(default_factory=list)  #: training images by these seconds
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.train_loss)
 
-    def __repr__(self):  # without the times, which differ from run to run
+    def __repr__(self) -> str:  # without the times, which differ from run to run
         if not self.train_loss:
             return "History(0 epochs)"
         loss, accuracy = self.train_loss[-1], self.test_accuracy[-1]
         return f"History({len(self)} epochs, train loss {loss:.3g}, test accuracy {accuracy:.1%})"
 
-    def as_dict(self):
-        """The lists by name, copied."""
+    def as_dict(self) -> dict[str, list[float]]:
+        """Return the lists by name, copied."""
         return asdict(self)
 
-    def plot(self):
-        """The curves of loss and accuracy, as a `plotting.Picture`."""
+    def plot(self) -> "plotting.Picture":
+        """Draw the curves of loss and accuracy."""
         from course_utils import plotting
 
         return plotting.history(self.as_dict())

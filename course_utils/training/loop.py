@@ -1,18 +1,21 @@
 """The training loop."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import time
 import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
+from course_utils.data import Dataset
 from course_utils.training.checks import check_batches, check_settings, pair_for
 from course_utils.training.engine import Engine
 from course_utils.training.evaluation import as_float, device_of, predict
+from course_utils.training.history import History
 from course_utils.training.interruption import DelayedSignals, Keeper
 from course_utils.training.run import Run
 
@@ -20,37 +23,42 @@ OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
 def fit(
-    model, data, *, epochs, batch_size=64, lr=0.01, optimizer="adamw", schedule="onecycle", label_smoothing=0.0,
-    augment=None, device=None, seed=0, fuse=False, amp=False, compile=False, channels_last=False,
-    checkpoint=None, checkpoint_every=60.0, callback=None, progress=True,
-):  # fmt: skip
-    """Train ``model`` on ``data.train``, test it on ``data.test`` after every epoch; returns the `History`.
+    model: nn.Module, data: Dataset, *, epochs: int, batch_size: int = 64, lr: float = 0.01,
+    optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw", schedule: str = "onecycle",
+    label_smoothing: float = 0.0, augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    device: str | torch.device | None = None, seed: int = 0, fuse: bool = False, amp: bool = False,
+    compile: bool | str = False, channels_last: bool = False, checkpoint: Path | str | None = None,
+    checkpoint_every: float = 60.0, callback: Callable[[nn.Module, History], object] | None = None,
+    progress: bool = True,
+) -> History:  # fmt: skip
+    """Train `model` on `data.train`, test it on `data.test` after every epoch; return the `History`.
 
     Args:
-        data: a `course_utils.data.Dataset`: X float ``(N, ...)``, or uint8, which becomes float 0..1 batch by batch;
-            y int64 ``(N,)``
-        lr: learning rate; with ``schedule="onecycle"`` (Smith and Topin 2018) its peak
-        optimizer: ``"adamw"``, ``"sgd"`` (plain, no momentum) or a callable ``(parameters, lr=lr) -> optimizer``
-        augment: a callable ``(X, generator) -> X`` for every training batch, for instance `random_affine`
+        data: X float `(N, ...)`, or uint8, which becomes float 0..1 batch by batch; y int64 `(N,)`
+        lr: learning rate; with `schedule="onecycle"` (Smith and Topin 2018) its peak
+        optimizer: `"adamw"`, `"sgd"` (plain, no momentum) or a callable `(parameters, lr=lr) -> optimizer`
+        augment: a callable `(X, generator) -> X` for every training batch, for instance `random_affine`
         device: where to train, by default where the model is; the model stays there, in eval mode
         seed: of order, augmentation and dropout; the initial weights come with the model. On a CPU the same seed
             gives the same numbers, bit for bit. torch's global random state is left as it was
         fuse: True computes convolution and pooling in one, see `course_utils.fused`: equal up to rounding, and faster
         amp: True lets torch choose bfloat16 for matrix products and convolutions; weights and steps stay float32
-        compile: True hands the network to ``torch.compile``; a string is its ``mode``, for instance
-            ``"reduce-overhead"``, which on a GPU starts all kernels of a step at once (CUDA graphs)
+        compile: True hands the network to `torch.compile`; a string is its `mode`, for instance
+            `"reduce-overhead"`, which on a GPU starts all kernels of a step at once (CUDA graphs)
         channels_last: True keeps weights and images with the channels of a pixel side by side; the model stays so
-        checkpoint: a file, written before the first epoch, after each one, within an epoch every ``checkpoint_every``
+        checkpoint: a file, written before the first epoch, after each one, within an epoch every `checkpoint_every`
             seconds, and before Ctrl-C or SIGTERM takes effect. If it exists, training goes on from there, and ends with
             the very weights of a run that was never interrupted
-        callback: called as ``callback(model, history)`` after every epoch
+        callback: called as `callback(model, history)` after every epoch
 
     With a default group of `torch.distributed`, its processes train together: each takes its part of every batch
-    of ``batch_size`` images, and the steps are those of a single process, up to rounding (dropout draws others).
+    of `batch_size` images, and the steps are those of a single process, up to rounding (dropout draws others).
     The first one shows the bar, writes the checkpoint and makes the callbacks.
 
-    Raises ValueError or TypeError for settings, data or a checkpoint that do not fit, FloatingPointError when
-    the loss is no longer finite, ConnectionError when another process has ended.
+    Raises:
+        ValueError, TypeError: settings, data or a checkpoint do not fit.
+        FloatingPointError: the loss is no longer finite.
+        ConnectionError: another process has ended.
 
     >>> from course_utils.data import Dataset
     >>> pair = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(8, 1), torch.tensor([0, 1]).repeat(8)
@@ -78,9 +86,9 @@ def fit(
     run = Run(model, engine, optimizer, scheduler, torch.Generator().manual_seed(seed), augment, settings)
     check_batches(len(X), batch_size, run.workers.count)
     if compile and run.workers.count > 1:
-        raise ValueError(f"compile must be False with several processes, not {compile!r}")
+        raise ValueError(f"compile must be False with several processes, got {compile!r}.")
     signals = DelayedSignals(active=checkpoint is not None, patient=run.workers.count > 1)
-    with _private_rng(X.device, seed), run.workers.in_touch(), engine.in_words(), signals:
+    with _private_rng(X.device, seed), run.workers.connection_errors(), engine.compile_errors(), signals:
         keeper = Keeper(run, checkpoint, checkpoint_every, signals)
         keeper.resume_or_save()
         _run_epochs(run, X, y, test, keeper, callback, progress)
@@ -88,7 +96,7 @@ def fit(
     return run.history
 
 
-def _run_epochs(run, X, y, test, keeper, callback, progress):
+def _run_epochs(run: Run, X: Tensor, y: Tensor, test, keeper: Keeper, callback, progress: bool) -> None:
     from tqdm.auto import tqdm
 
     epochs, first = run.settings["epochs"], run.workers.is_first
@@ -108,10 +116,10 @@ def _run_epochs(run, X, y, test, keeper, callback, progress):
                     callback(run.model, run.history)
 
 
-def train_epoch(run, X, y, test, advance):
-    """Every training image once, then the test; adds an entry to ``run.history``. This is the loop inside `fit`.
+def train_epoch(run: Run, X: Tensor, y: Tensor, test: tuple[Tensor, Tensor], advance: Callable[[int], object]) -> None:
+    """Train on every image once, then test, and add an entry to `run.history`. This is the loop inside `fit`.
 
-    ``advance(n)`` is told of every n images done. The loop can be left there, and entered again by another process.
+    `advance(n)` is called after every n images. The loop can be left there, and entered again by another process.
     """
     optimizer, workers, settings = run.optimizer, run.workers, run.settings
     epoch = run.begin_epoch(len(X))
@@ -146,16 +154,16 @@ def train_epoch(run, X, y, test, advance):
     history.images_per_second.append(len(X) / seconds)
 
 
-def _accuracy(run, X, y):
-    """The share of right answers, 0..1; every process looks at its own part of the images."""
+def _accuracy(run: Run, X: Tensor, y: Tensor) -> float:
+    """Return the share of correct predictions, 0..1; every process looks at its own part of the images."""
     mine = run.workers.share(len(y))
     with run.engine.precision(X.device):
-        right = (predict(run.network, X[mine]).argmax(1) == y[mine]).sum()
-    return int(run.workers.sum(right)) / len(y)
+        correct = (predict(run.network, X[mine]).argmax(1) == y[mine]).sum()
+    return int(run.workers.sum(correct)) / len(y)
 
 
 @contextlib.contextmanager
-def _private_rng(device, seed=None):
+def _private_rng(device: torch.device, seed: int | None = None) -> Iterator[None]:
     """torch's global random numbers (dropout draws them) may be used inside; afterwards they are as before."""
     gpus = range(torch.cuda.device_count()) if device.type == "cuda" else []
     with torch.random.fork_rng(gpus):
@@ -166,19 +174,19 @@ def _private_rng(device, seed=None):
         yield
 
 
-def _make_optimizer(optimizer, model, lr):
+def _make_optimizer(optimizer, model: nn.Module, lr: float) -> torch.optim.Optimizer:
     if not callable(optimizer) and optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)} or a callable, not {optimizer!r}")
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)} or a callable, got {optimizer!r}.")
     return OPTIMIZERS.get(optimizer, optimizer)(model.parameters(), lr=lr)
 
 
-def _make_scheduler(schedule, optimizer, lr, steps):
+def _make_scheduler(schedule: str, optimizer: torch.optim.Optimizer, lr: float, steps: int):
     if schedule == "onecycle":
         return torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, cycle_momentum=False)
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
 
 
-def _describe(function):
-    """A name that is the same in the next run, as a repr with its memory address is not."""
+def _describe(function) -> str:
+    """Return a name that is the same in the next run, as a repr with its memory address is not."""
     inner = getattr(function, "func", function)  # of a functools.partial
     return getattr(inner, "__qualname__", type(inner).__qualname__) + str(getattr(function, "keywords", ""))

@@ -1,30 +1,28 @@
 """What the C library does with freed memory, and how to make it keep some."""
 
-from __future__ import annotations
-
 import ctypes
-import os
+import platform
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGEST_THRESHOLD = 32 << 20  # bytes; glibc refuses more
 
 
-def keep_freed_memory(limit=1 << 30):
-    """Let this process keep up to ``limit`` bytes that it has freed, instead of giving them back to the system.
+def keep_freed_memory(limit: int = 1 << 30) -> bool:
+    """Let this process keep up to `limit` bytes that it has freed, instead of giving them back to the system.
 
-    A training step makes and frees the same large tensors again and again. Every page that the system hands out anew
-    it must first fill with zeros; for small layers that costs about as much as their arithmetic. Kept pages are used
-    again as they are. This changes the whole process until it ends, so it is for programs to call, once, at their
-    start; `fit` never does. Results stay the same, bit for bit.
+    A training step allocates and frees the same large tensors again and again, and the system fills every new page
+    with zeros first; for small layers that costs about as much as their arithmetic. This changes the whole process
+    until it ends, so it is for programs to call, once, at their start; `fit` never does. Results stay the same, bit for
+    bit. Return whether it was done: only glibc (most of Linux) has such a setting; elsewhere nothing happens.
 
-    Returns whether it was done: only glibc (most of Linux) has such a setting; elsewhere nothing happens.
-    Raises ValueError if ``limit`` is not an int from 0 to 2**31 - 1.
+    Raises:
+        ValueError: limit is not an int from 0 to 2**31 - 1.
 
     >>> keep_freed_memory() == has_glibc()
     True
     """
     if not isinstance(limit, int) or not 0 <= limit < 2**31:
-        raise ValueError(f"limit must be an int of bytes from 0 to 2**31 - 1, not {limit!r}")
+        raise ValueError(f"limit must be an int of bytes from 0 to 2**31 - 1, got {limit!r}.")
     if not has_glibc():
         return False
     mallopt = ctypes.CDLL(None).mallopt
@@ -32,9 +30,6 @@ def keep_freed_memory(limit=1 << 30):
     return done == [1, 1]
 
 
-def has_glibc():
-    """Whether this Python runs on the GNU C library (and not on macOS, Windows, or a Linux with musl)."""
-    try:
-        return os.confstr("CS_GNU_LIBC_VERSION") is not None
-    except (AttributeError, OSError, ValueError):  # no such function, no answer, no such name
-        return False
+def has_glibc() -> bool:
+    """Return whether this Python runs on the GNU C library (and not on macOS, Windows, or a Linux with musl)."""
+    return platform.libc_ver()[0] == "glibc"

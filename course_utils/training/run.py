@@ -1,11 +1,12 @@
 """All that changes while a training goes on: what a checkpoint holds."""
 
-from __future__ import annotations
-
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from course_utils.training.checkpoint import load_checkpoint, save_checkpoint
 from course_utils.training.engine import Engine
@@ -18,17 +19,13 @@ PARTS = {"model", "optimizer", "scheduler", "generator", "rng", "cuda_rng", "his
 
 @dataclass
 class Epoch:
-    """An epoch under way, as it stands after a batch.
+    """An epoch under way, as it stands after a batch."""
 
-    order: every training image once; lr: learning rate of the first step; seconds: trained so far
-    losses: one per batch done, the sum over this process's images; correct: of this process's images
-    """
-
-    order: torch.Tensor
-    lr: float
-    losses: list[torch.Tensor]
-    correct: torch.Tensor
-    seconds: float = 0.0
+    order: Tensor  # every training image once
+    lr: float  # of the first step
+    losses: list[Tensor]  # one per batch done, the sum over this process's images
+    correct: Tensor  # predictions for this process's images
+    seconds: float = 0.0  # trained so far
 
 
 @dataclass
@@ -40,26 +37,26 @@ class Run:
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     generator: torch.Generator
-    augment: object
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None
     settings: dict
     history: History = field(default_factory=History)
     epoch: Epoch | None = None
     workers: Workers = field(default_factory=Workers)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.network = self.engine.prepare(self.model)  # with the Parameters of the model
         self.forward = self.workers.replicate(self.network)
 
-    def begin_epoch(self, images):
-        """A new order of the images, unless the epoch has begun before an interruption."""
+    def begin_epoch(self, images: int) -> Epoch:
+        """Draw a new order of the images, unless the epoch has begun before an interruption."""
         if self.epoch is None:
             order, device = torch.randperm(images, generator=self.generator), device_of(self.model)
             lr = self.optimizer.param_groups[0]["lr"]
             self.epoch = Epoch(order.to(device), lr, [], torch.zeros((), dtype=torch.int64, device=device))
         return self.epoch
 
-    def totals(self):
-        """(losses, correct) of the epoch so far, of all processes. Refuses a loss that is no finite number."""
+    def totals(self) -> tuple[Tensor, int]:
+        """Return the losses and the number of correct predictions of the epoch so far, of all processes together."""
         losses = self.workers.sum(torch.stack(self.epoch.losses))
         batches = math.ceil(len(self.epoch.order) / self.settings["batch_size"])
         for number, loss in enumerate(losses.tolist(), start=1):
@@ -68,7 +65,7 @@ class Run:
                 raise FloatingPointError(f"the loss became {loss} in {where}: use a lower lr than {lr}")
         return losses, int(self.workers.sum(self.epoch.correct))
 
-    def save(self, path):
+    def save(self, path: Path | str) -> None:
         """Write a checkpoint. Every process calls this after the same batch, and the first one writes."""
         epoch = {}
         if self.epoch is not None:
@@ -90,8 +87,8 @@ class Run:
             **epoch,
         )
 
-    def resume(self, path):
-        """Continue from the checkpoint ``path``, which must come from the same settings, model and data."""
+    def resume(self, path: Path | str) -> None:
+        """Continue from the checkpoint `path`, which must come from the same settings, model and data."""
         parts = load_checkpoint(path)
         if not parts.keys() >= PARTS:
             raise ValueError(f"checkpoint {path} holds no training to go on with: delete it or name another file")
@@ -112,21 +109,21 @@ class Run:
         self.history = History(**parts["history"])
         self.epoch = self._epoch_from(parts["epoch"], device) if "epoch" in parts else None
 
-    def _epoch_from(self, saved, device):
+    def _epoch_from(self, saved: dict, device: torch.device) -> Epoch:
         """The first process takes over what all have counted; the others go on from zero."""
         mine = int(self.workers.is_first)
         losses = saved["losses"].to(device) * mine
         correct = torch.tensor(saved["correct"], device=device) * mine
         return Epoch(**saved | {"order": saved["order"].to(device), "losses": [*losses], "correct": correct})
 
-    def images_done(self, images):
-        """How many images have been trained on, of ``images`` in each epoch."""
+    def images_done(self, images: int) -> int:
+        """Return how many images have been trained on, of `images` in each epoch."""
         in_epoch = 0 if self.epoch is None else len(self.epoch.losses) * self.settings["batch_size"]
         return len(self.history) * images + min(in_epoch, images)
 
 
-def progress_of(path):
-    """In words, up to where the training in the checkpoint ``path`` has come."""
+def progress_of(path: Path | str) -> str:
+    """Say how far the training in the checkpoint `path` has come. Errors as `load_checkpoint`."""
     parts = load_checkpoint(path)
     epochs = len(parts["history"]["train_loss"])
     if "epoch" in parts:

@@ -5,54 +5,54 @@ The exchange is torch's own: `torch.distributed`, with gloo between CPUs and NCC
 It averages gradients over processes; the course wants the average over images, so `train_epoch` weights by images.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import importlib
 import os
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Workers:
-    """The processes of ``torch.distributed``'s default group, seen from one of them; without a group, this one alone.
+    """The processes of `torch.distributed`'s default group, seen from one of them; without a group, this one alone.
 
     >>> Workers().share(10), Workers().largest(3, True)
     (slice(0, 10, None), [3, 1])
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         several = dist.is_available() and dist.is_initialized()
         self.rank = dist.get_rank() if several else 0
         self.count = dist.get_world_size() if several else 1
 
     @property
-    def is_first(self):
+    def is_first(self) -> bool:
         """The first process shows the bar and writes the files."""
         return self.rank == 0
 
-    def share(self, length):
-        """The slice of ``length`` things that is this process's; shares differ by one at most."""
+    def share(self, length: int) -> slice:
+        """Return this process's slice of `length` things; shares differ by one at most."""
         return slice(length * self.rank // self.count, length * (self.rank + 1) // self.count)
 
-    def sum(self, tensor):
-        """The sum of every process's tensor."""
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Return the sum of every process's tensor."""
         if self.count > 1:
             dist.all_reduce(tensor := tensor.clone())
         return tensor
 
-    def largest(self, *numbers):
-        """For each of these ints, the largest that any process has. The processes wait here for each other."""
+    def largest(self, *numbers: int) -> list[int]:
+        """Return, for each of these ints, the largest that any process has. The processes wait here for each other."""
         numbers = torch.tensor([int(number) for number in numbers])
         if self.count > 1:
             dist.all_reduce(numbers, op=dist.ReduceOp.MAX)
         return numbers.tolist()
 
-    def replicate(self, model):
-        """What to call in training in place of ``model``, on this process's share of a batch."""
+    def replicate(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
+        """Return what to call in training in place of `model`, on this process's share of a batch."""
         if self.count == 1:
             return model
         replica = torch.nn.parallel.DistributedDataParallel(model)
@@ -64,8 +64,8 @@ class Workers:
         return forward
 
     @contextlib.contextmanager
-    def in_touch(self):
-        """Tell of a lost process in a sentence: ConnectionError. gloo and NCCL only say RuntimeError."""
+    def connection_errors(self) -> Iterator[None]:
+        """Raise ConnectionError, in one sentence, when another process is lost: gloo and NCCL only say RuntimeError."""
         try:
             yield
         except RuntimeError as error:
@@ -76,14 +76,12 @@ class Workers:
 
 
 @contextlib.contextmanager
-def _random_numbers_of(rank):
+def _random_numbers_of(rank: int) -> Iterator[None]:
     """Dropout must differ from process to process. Before and after, torch's random state is the same in all."""
-    seed, state = torch.randint(2**62, ()).item(), torch.get_rng_state()
-    torch.manual_seed(seed + rank)
-    try:
+    seed = torch.randint(2**62, ()).item()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + rank)
         yield
-    finally:
-        torch.set_rng_state(state)
 
 
 class _SumOfAll(torch.autograd.Function):
@@ -101,8 +99,8 @@ class _SumOfAll(torch.autograd.Function):
 
 
 @contextlib.contextmanager
-def _batch_norm_of_all(model):
-    """Batch normalization by mean and variance of the whole batch, not of each process's share.
+def _batch_norm_of_all(model: nn.Module) -> Iterator[None]:
+    """Normalize by mean and variance of the whole batch, not of each process's share.
 
     torch's own SyncBatchNorm does this for GPUs only.
     """
@@ -116,45 +114,45 @@ def _batch_norm_of_all(model):
             del layer.forward
 
 
-def _normalize(layer, X):
+def _normalize(layer: _BatchNorm, X: Tensor) -> Tensor:
     if not layer.training:
         return type(layer).forward(layer, X)
     axes, per_channel = [axis for axis in range(X.dim()) if axis != 1], [-1] + [1] * (X.dim() - 2)
-    kind, X = X.dtype, X.float() if X.dtype == torch.bfloat16 else X  # sums need all digits
+    kind, X = X.dtype, X.float() if X.dtype == torch.bfloat16 else X  # bfloat16 has too few digits for sums
     sums = _SumOfAll.apply(torch.cat([X.sum(axes), X.new_tensor([X.numel() / X.shape[1]])]))
     mean, count = sums[:-1] / sums[-1], sums[-1].detach()
-    centred = X - mean.view(per_channel)
-    variance = _SumOfAll.apply(centred.square().sum(axes)) / count
+    centered = X - mean.view(per_channel)
+    variance = _SumOfAll.apply(centered.square().sum(axes)) / count
     if layer.track_running_stats:
         layer.num_batches_tracked += 1
         rate = 1 / layer.num_batches_tracked.item() if layer.momentum is None else layer.momentum
         layer.running_mean.lerp_(mean.detach(), rate)
         layer.running_var.lerp_(variance.detach() * count / (count - 1), rate)
-    normal = centred * (variance + layer.eps).rsqrt().view(per_channel)
+    normal = centered * (variance + layer.eps).rsqrt().view(per_channel)
     normal = normal * layer.weight.view(per_channel) + layer.bias.view(per_channel) if layer.affine else normal
     return normal.to(kind)
 
 
-def meet():
-    """``(store, rank, count)`` of the processes that ``torchrun`` started; ``(None, 0, 1)`` for a single one.
+def meet() -> "tuple[dist.Store | None, int, int]":
+    """Return `(store, rank, count)` of the processes that `torchrun` started; `(None, 0, 1)` for a single one.
 
-    The store is a small dictionary that they share.
+    The store is a small dictionary that they share. ValueError if this build of torch has no `torch.distributed`.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return None, 0, 1
     if not dist.is_available():
-        raise ValueError("WORLD_SIZE must be 1 here: this build of torch has no torch.distributed")
+        raise ValueError("WORLD_SIZE must be 1 here: this build of torch has no torch.distributed.")
     return next(dist.rendezvous("env://"))
 
 
 @contextlib.contextmanager
-def connect(device, store, rank, count):
-    """Inside, `fit` on ``device`` trains with the processes that `meet` found."""
+def connect(device: torch.device, store: "dist.Store | None", rank: int, count: int) -> Iterator[None]:
+    """Inside, `fit` on `device` trains with the processes that `meet` found."""
     if count == 1:
         yield
         return
-    # gloo's threads end with the last reference to their group; one that lets go of a tensor while Python ends would
-    # abort the process. The functions of this module keep the group that they find as they are defined: none, then.
+    # gloo's threads end with the last reference to their group; a thread that frees a tensor while Python ends would
+    # abort the process. The functions of this module keep the group that exists when it is imported: here still none.
     importlib.import_module("torch.distributed.nn")
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count)

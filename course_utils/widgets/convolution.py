@@ -1,5 +1,6 @@
 """Convolution arithmetic by turning knobs: the window moves, and the size formula fills in."""
 
+import ipywidgets
 import torch
 
 from course_utils import arithmetic
@@ -22,7 +23,10 @@ class ConvolutionExplorer(Panel):
 Window 0 of 0 to 3 stands at row 0, column 0 of the output: 0×0 + 1×1 + 3×2 + 4×3 = 19'
     """
 
-    def __init__(self, input_size=5, kernel_size=3, stride=1, padding=0, dilation=1, transposed=False) -> None:
+    def __init__(
+        self, input_size: int = 5, kernel_size: int = 3, stride: int = 1, padding: int = 0, dilation: int = 1,
+        transposed: bool = False,
+    ) -> None:  # fmt: skip
         start = (input_size, kernel_size, stride, padding, dilation, 0)
         letters = {name: f"{name} {letter}" for name, letter in zip(LIMITS, "nkspde", strict=True)}
         controls = {name: number(letters[name], v, *LIMITS[name]) for name, v in zip(LIMITS, start, strict=True)}
@@ -31,7 +35,7 @@ Window 0 of 0 to 3 stands at row 0, column 0 of the output: 0×0 + 1×1 + 3×2 +
         sizes = [control for name, control in controls.items() if name != "window"]
         super().__init__(controls, [sizes, controls["window"]])
 
-    def adapt(self, control) -> None:
+    def adapt(self, control: ipywidgets.Widget | None) -> None:
         values, window = self.values(), self.controls["window"]
         self.controls["output padding"].layout.display = None if values["transposed"] else "none"
         window.description = "pixel" if values["transposed"] else "window"

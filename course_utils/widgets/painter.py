@@ -37,7 +37,7 @@ class KernelPainter(Panel):
 by 0.33. Cut to black or white: 0 % of the pixels.'
     """
 
-    def __init__(self, photo=None, kernel="identity") -> None:
+    def __init__(self, photo: Tensor | None = None, kernel: str = "identity") -> None:
         self.photo = data.photo("china", size=200, gray=True) if photo is None else photo
         self.presets = {name: (kernel.round(), divide) for name, (kernel, divide) in presets().items()}
         start, divide = self.presets[kernel]
@@ -59,7 +59,7 @@ by 0.33. Cut to black or white: 0 % of the pixels.'
         values = self.values()
         return torch.tensor([[values[f"K[{i},{j}]"] for j in range(3)] for i in range(3)])
 
-    def adapt(self, control) -> None:
+    def adapt(self, control: ipywidgets.Widget | None) -> None:
         named, divide = self.controls["kernel"], self.controls["divide by the sum"]
         if control is named and named.value != OWN:
             kernel, divide.value = self.presets[named.value]
@@ -87,15 +87,14 @@ by 0.33. Cut to black or white: 0 % of the pixels.'
     def view(self) -> View:
         K, about = self.kernel()
         lines = [about, f"Noise is multiplied by {float(K.square().sum().sqrt()):.2f}."]
-        answer, scale = filters.filter2d(self.photo, K), {}
+        answer, name, low, high = filters.filter2d(self.photo, K), "after", None, None
         if abs(float(K.sum())) < 1e-6:
-            name = "after: 0 is white" if answer.min() < 0 else "after"
+            name = "after: 0 is white" if answer.min() < 0 else name
         else:
             cut = ((answer < -1e-6) | (answer > 1 + 1e-6)).float().mean()
             lines.append(f"Cut to black or white: {cut:.0%} of the pixels.".replace("%", " %"))
-            answer, name, scale = answer.clamp(0, 1), "after", {"vmin": 0, "vmax": 1}
+            answer, low, high = answer.clamp(0, 1), 0, 1
         self.after = answer
-        scale = (None, scale.get("vmin"), scale.get("vmax"), None)
-        figure, alt = maps._draw_images({"before": self.photo, name: answer}, *scale)
+        figure, alt = maps._draw_images({"before": self.photo, name: answer}, None, low, high, None)
         rows = "; ".join(" ".join(f"{float(v):g}" for v in line) for line in self.cells)
         return View([" ".join(lines)], figure, f"Kernel [{rows}]. {about} {alt}")

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from course_utils.plotting.picture import sketch
 
+STYLE = {"description_width": "initial"}  # labels are not cut off
+
 
 class View(NamedTuple):
     """What a setting looks like: lines to read, and a figure with its description, or none if it cannot be drawn."""
@@ -33,7 +35,7 @@ class Panel:
             control.observe(self._moved, "value")
         self._moved(None)
 
-    def adapt(self, control) -> None:
+    def adapt(self, control: ipywidgets.Widget | None) -> None:
         """Bring other controls in line with the one that was moved; None at the start."""
 
     def view(self) -> View:
@@ -70,31 +72,30 @@ class Panel:
         return {**self.box._repr_mimebundle_(), "text/plain": repr(self), "text/html": page}
 
 
-def row(controls) -> ipywidgets.Widget:
+def row(controls: ipywidgets.Widget | list) -> ipywidgets.Widget:
     """Put controls side by side; those for which there is no room go below."""
     if isinstance(controls, ipywidgets.Widget):
         return controls
     return ipywidgets.HBox(list(controls), layout={"flex_flow": "row wrap"})
 
 
-def number(label, value, least, most, kind=ipywidgets.BoundedIntText, width="5em", **more):
+def number(
+    label: str, value: float, least: float, most: float, kind=ipywidgets.BoundedIntText, width: str = "5em", **more
+) -> ipywidgets.Widget:
     """A box for a number, which the arrow keys change: its label is read out, that of a slider would not be."""
-    style, layout = {"description_width": "initial"}, {"width": f"calc({width} + {0.55 * len(label):.1f}em)"}
-    return kind(value, min=least, max=most, description=label, style=style, layout=layout, **more)
+    layout = {"width": f"calc({width} + {0.55 * len(label):.1f}em)"}
+    return kind(value, min=least, max=most, description=label, style=STYLE, layout=layout, **more)
 
 
-def slider(label, value, least, most, width="24em"):
-    style = {"description_width": "initial"}
-    return ipywidgets.IntSlider(value, least, most, description=label, style=style, layout={"width": width})
+def slider(label: str, value: int, least: int, most: int, width: str = "24em") -> ipywidgets.IntSlider:
+    return ipywidgets.IntSlider(value, least, most, description=label, style=STYLE, layout={"width": width})
 
 
-def choice(label, options, value, width="24em"):
+def choice(label: str, options: list[str], value: str, width: str = "24em") -> ipywidgets.SelectionSlider:
     """A slider through names. JupyterLab takes arrow keys and letters away from a list that drops down."""
-    style = {"description_width": "initial"}
-    return ipywidgets.SelectionSlider(
-        options=options, value=value, description=label, style=style, layout={"width": width}
-    )
+    layout = {"width": width}
+    return ipywidgets.SelectionSlider(options=options, value=value, description=label, style=STYLE, layout=layout)
 
 
-def switch(label, value):
+def switch(label: str, value: bool) -> ipywidgets.Checkbox:
     return ipywidgets.Checkbox(value, description=label, indent=False, layout={"width": "auto"})

@@ -21,7 +21,10 @@ class PoolingExplorer(Panel):
 numbers, which change by 0.48; 98 of 196 are different.'
     """
 
-    def __init__(self, digit=3, edges=True, mode="max", size=2, stride=2, right=0, down=0) -> None:
+    def __init__(
+        self, digit: int = 3, edges: bool = True, mode: str = "max", size: int = 2, stride: int = 2,
+        right: int = 0, down: int = 0,
+    ) -> None:  # fmt: skip
         X, y = data.load("digits").test
         self.digits = [X[int((y == digit).nonzero()[0]), 0] for digit in range(10)]
         controls = {

@@ -1,5 +1,7 @@
 """Stack layers and see what one output sees."""
 
+from collections.abc import Sequence
+
 import ipywidgets
 
 from course_utils import arithmetic
@@ -17,7 +19,7 @@ class ReceptiveFieldBuilder(Panel):
 (7 − 1) / 2 = 3.'
     """
 
-    def __init__(self, layers=((3, 1), (3, 1))) -> None:
+    def __init__(self, layers: Sequence[tuple] = ((3, 1), (3, 1))) -> None:
         self.layers = len(layers)
         if not 1 <= self.layers <= MOST:
             raise ValueError(f"layers must be 1 to {MOST} layers, got {self.layers}.")
@@ -44,7 +46,7 @@ class ReceptiveFieldBuilder(Panel):
         self._moved(None)
         self._note = ""
 
-    def adapt(self, control) -> None:
+    def adapt(self, control: ipywidgets.Widget | None) -> None:
         for n, line in enumerate(self._rows):
             line.layout.display = None if n < self.layers else "none"
 

@@ -14,7 +14,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cohort_grader.sandbox import levels as sandbox
 from course_utils import doctor
 from course_utils.__main__ import main
 
@@ -107,7 +106,7 @@ def test_a_torch_that_cannot_be_loaded_stops_no_line(elsewhere):
     module(elsewhere.path, "torch", "raise OSError('libcudart.so.13: cannot open shared object file')")
     report = elsewhere(*(set(doctor.CHECKS) - {"kernel"}))
     bad = set(re.findall(r"BAD  (\w+): cannot be imported: libcudart", report))
-    assert bad == {"torch", "torchvision", "numpy", "d2l", "data", "device", "grading"}
+    assert bad == {"torch", "torchvision", "numpy", "d2l", "data", "device"}
     assert "ok   widgets" in report
 
 
@@ -331,17 +330,3 @@ def test_the_driver_is_asked(monkeypatch, tmp_path, script, driver):
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert doctor._driver() == driver
-
-
-def test_weak_isolation_is_said_and_well(monkeypatch):
-    reason = "The strong level needs Linux; this is darwin."
-    monkeypatch.setattr(sandbox, "strongest", lambda: sandbox.Level(sandbox.WEAK, True, (reason,)))
-    found = finding("grading")
-    assert found.well
-    assert "--allow-weak-isolation" in found.found
-    assert reason in found.found
-
-
-def test_strong_isolation_is_said(monkeypatch):
-    monkeypatch.setattr(sandbox, "strongest", lambda: sandbox.Level(sandbox.STRONG, True, ()))
-    assert finding("grading").found == "strong isolation"

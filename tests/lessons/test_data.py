@@ -75,7 +75,7 @@ def test_bytes_are_a_quarter_and_the_same_numbers(tmp_path, idx):
     [("digits", torch.uint8, "torch.float32 for 'digits'"), ("mnist", torch.int64, "torch.float32 or torch.uint8")],
 )
 def test_other_types_are_refused(name, dtype, choice):
-    with pytest.raises(ValueError, match=f"dtype must be {choice}.*, not {dtype}"):
+    with pytest.raises(ValueError, match=f"dtype must be {choice}.*, got {dtype}"):
         data.load(name, dtype=dtype)
 
 
@@ -148,7 +148,7 @@ def test_split_refuses_an_empty_part(fraction):
 
 
 def test_split_refuses_unequal_lengths():
-    with pytest.raises(ValueError, match="not 10 and 9"):
+    with pytest.raises(ValueError, match="got 10 and 9"):
         data.split(torch.zeros(10, 1), torch.zeros(9, dtype=torch.int64))
 
 

@@ -150,7 +150,7 @@ def test_only_what_is_exact_is_fused():
 
 
 def test_what_cannot_be_fused_is_refused_in_a_sentence():
-    with pytest.raises(TypeError, match=r"^model must be an nn.Sequential, not Conv2d$"):
+    with pytest.raises(TypeError, match=r"^model must be an nn.Sequential, got Conv2d\.$"):
         fuse_pooling(nn.Conv2d(1, 1, 3))
     with pytest.raises(ValueError, match=r"^model must have a Conv2d of stride 1 that 2x2 pooling follows"):
         fuse_pooling(nn.Sequential(nn.Flatten(), nn.Linear(4, 4)))

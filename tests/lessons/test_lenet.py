@@ -87,5 +87,5 @@ def test_wrong_images_are_refused_with_both_shapes(model_class, shape):
 
 @pytest.mark.parametrize("model_class", [LeNet, ModernLeNet])
 def test_only_two_image_sizes(model_class):
-    with pytest.raises(ValueError, match="28 or 32, not 30"):
+    with pytest.raises(ValueError, match="28 or 32, got 30"):
         model_class(image_size=30)

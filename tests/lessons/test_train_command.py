@@ -114,14 +114,14 @@ def test_signal_handlers_are_put_back(folder):
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(["--data", "nowhere"], "--data must be .* or a folder with four idx files, not 'nowhere'"),
+    [(["--data", "nowhere"], "--data must be .* or a folder with four idx files, got 'nowhere'"),
      (["--data", "EMPTY"], "--data must be a folder with the files train-images-idx3-ubyte, "),
      (["--data", "mnist"], r"--data mnist: its files are not in .*; add --download"),
-     (["--epochs", "0"], "epochs must be an int of at least 1, not 0"),
-     (["--batch-size", "-1"], "batch_size must be an int of at least 1, not -1"),
+     (["--epochs", "0"], "epochs must be an int of at least 1, got 0"),
+     (["--batch-size", "-1"], "batch_size must be an int of at least 1, got -1"),
      (["--lr", "nan"], "lr must be a number greater than 0"), (["--save-every", "-1"], "checkpoint_every must be"),
      (["--label-smoothing", "2"], "label_smoothing must be"), (["--device", "quantum"], "--device must be one that"),
-     (["--device", "cuda:99"], "--device must be one that torch finds here, not 'cuda:99'"),
+     (["--device", "cuda:99"], "--device must be one that torch finds here, got 'cuda:99'"),
      (["--device", "meta"], "--device must be one that"), (["--resume"], "--resume needs --checkpoint FILE")],
 )  # fmt: skip
 def test_bad_options_are_one_sentence(monkeypatch, tmp_path, folder, capsys, words, sentence):

@@ -297,11 +297,11 @@ def test_what_no_process_can_train_is_refused_by_all(two):
     for result in two[1]:
         assert result["small batch"] == (
             "ValueError: batch_size 40 and 41 images give a batch of 1, fewer than the 2 processes: "
-            "use another batch_size or fewer processes"
+            "use another batch_size or fewer processes."
         )
         assert result["no number"].startswith("FloatingPointError: the loss became ")
         assert result["no number"].endswith("use a lower lr than 1e+300")
-        assert result["compiled"] == "ValueError: compile must be False with several processes, not True"
+        assert result["compiled"] == "ValueError: compile must be False with several processes, got True."
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
@@ -378,7 +378,7 @@ def test_of_all_processes_that_fail_together_one_speaks(train):
     assert sorted(out + err for _, (out, err) in found) == [
         "",
         "batch_size 60 and 61 images give a batch of 1, fewer than the 2 processes: "
-        "use another batch_size or fewer processes\n",
+        "use another batch_size or fewer processes.\n",
     ]
 
 

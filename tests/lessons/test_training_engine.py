@@ -2,6 +2,7 @@
 
 import functools
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -175,9 +176,9 @@ def test_without_a_compiler_it_says_so_in_one_sentence(tmp_path):
 
 @pytest.mark.parametrize(
     ("way", "error", "sentence"),
-    [({"fuse": 1}, ValueError, "fuse must be True or False, not 1"),
-     ({"amp": "yes"}, ValueError, "amp must be True or False, not 'yes'"),
-     ({"channels_last": None}, ValueError, "channels_last must be True or False, not None"),
+    [({"fuse": 1}, ValueError, "fuse must be True or False, got 1"),
+     ({"amp": "yes"}, ValueError, "amp must be True or False, got 'yes'"),
+     ({"channels_last": None}, ValueError, "channels_last must be True or False, got None"),
      ({"compile": "fast"}, ValueError, "compile must be True, False or one of default, reduce-overhead,"),
      ({"fuse": True}, ValueError, "fuse must be False for this model: model must have a Conv2d of stride 1")],
 )  # fmt: skip
@@ -216,19 +217,14 @@ def test_kept_memory_is_used_again_without_a_page_fault():
     assert with_it < without / 10
 
 
-def test_where_there_is_no_glibc_nothing_happens(monkeypatch):
-    monkeypatch.delattr(os, "confstr", raising=False)  # as on Windows
+@pytest.mark.parametrize("library", ["", "musl"])  # Windows and macOS have no name
+def test_where_there_is_no_glibc_nothing_happens(monkeypatch, library):
+    monkeypatch.setattr(platform, "libc_ver", lambda: (library, ""))
     assert not has_glibc()
-    assert keep_freed_memory() is False
-
-    def unknown(name):  # as on macOS and with musl
-        raise ValueError("unrecognized configuration name")
-
-    monkeypatch.setattr(os, "confstr", unknown, raising=False)
     assert keep_freed_memory() is False
 
 
 @pytest.mark.parametrize("limit", [-1, 2**31, 1.5, "much"])
 def test_a_limit_that_is_none_is_refused(limit):
-    with pytest.raises(ValueError, match=r"limit must be an int of bytes from 0 to 2\*\*31 - 1, not "):
+    with pytest.raises(ValueError, match=r"limit must be an int of bytes from 0 to 2\*\*31 - 1, got "):
         keep_freed_memory(limit)

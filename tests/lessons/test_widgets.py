@@ -312,6 +312,8 @@ def test_output_padding_is_there_only_where_it_means_something():
 def test_stamps_add_up_to_torchs_transposed_convolution(H, W, kh, kw, s, p, draw):
     e, d = draw.draw(st.integers(0, s - 1)), draw.draw(st.integers(1, 2))
     X, K = torch.randint(-9, 10, (H, W)).float(), torch.randint(-9, 10, (kh, kw)).float()
+    if W == 5 and s == 3:  # 19 columns of two digits and a sign would be refused as too wide to read
+        X = X.sign()
     at = draw.draw(st.tuples(st.integers(0, H - 1), st.integers(0, W - 1)))
     before = X.clone()
     before.view(-1)[at[0] * W + at[1] + 1 :] = 0  # the pixels that have not stamped yet
