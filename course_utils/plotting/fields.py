@@ -32,10 +32,10 @@ def receptive_field(layers: Iterable[tuple]) -> Picture:
     <Picture: Layer 1: kernel 3, stride 2, dilation 1, field 3, jump 2. Layer 2: kernel 3, stride 1, dilation 1, \
 field 7, jump 2. The first output sees pixels 0 to 6, centre 3, and uses 7 of 7; the next one sees 2 to 8.>
     """
-    return still(*_draw(_stack(layers)))
+    return still(*draw_levels(levels_of(layers)))
 
 
-class _Level(NamedTuple):
+class Level(NamedTuple):
     """One layer, and what lies between the input and its output. Lengths are in pixels of the input."""
 
     kernel: int
@@ -54,7 +54,7 @@ class _Level(NamedTuple):
         return [unit * self.stride + self.dilation * k for k in range(self.kernel)]
 
 
-def _stack(layers) -> list[_Level]:
+def levels_of(layers) -> list[Level]:
     layers, levels, jump = list(layers), [], 1
     if not layers:
         raise ValueError("layers must hold at least one (kernel_size, stride), got none.")
@@ -62,7 +62,7 @@ def _stack(layers) -> list[_Level]:
         field = arithmetic.receptive_field(layers[:n])
         kernel, stride, dilation = (*layer, 1)[:3]
         jump *= stride
-        levels.append(_Level(kernel, stride, dilation, field, jump, (field - 1) / 2))
+        levels.append(Level(kernel, stride, dilation, field, jump, (field - 1) / 2))
     return levels
 
 
@@ -74,7 +74,7 @@ def _rows(levels, unit=0) -> list[list[int]]:
     return rows
 
 
-def _draw(levels) -> tuple[Figure, str]:
+def draw_levels(levels) -> tuple[Figure, str]:
     field, jump = levels[-1].field, levels[-1].jump
     pixels = field + jump  # what the first two outputs see
     if pixels > WIDEST:

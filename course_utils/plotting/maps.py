@@ -39,7 +39,7 @@ def images(
     >>> images({"edge": torch.tensor([[0.0, -1.0], [0.5, 1.0]])})
     <Picture: edge 2x2 [0 -1; 0.5 1]>
     """
-    fig, words = _draw_images(pictures, columns, vmin, vmax, cmap)
+    fig, words = draw_images(pictures, columns, vmin, vmax, cmap)
     return still(fig, words)
 
 
@@ -56,7 +56,7 @@ def _image(value, name) -> Tensor:
     return T.clamp(0, 1).permute(1, 2, 0)
 
 
-def _draw_images(pictures, columns, vmin, vmax, cmap) -> tuple[Figure, str]:
+def draw_images(pictures, columns, vmin, vmax, cmap) -> tuple[Figure, str]:
     tensors = {name: _image(value, name) for name, value in named(pictures, "pictures").items()}
     columns = min(len(tensors), 4) if columns is None else columns
     if not isinstance(columns, int) or columns < 1:
@@ -146,7 +146,7 @@ def _draw_overlays(pictures, columns) -> tuple[Figure, str]:
         row, column = divmod(int(M.argmax()), M.shape[1])
         shown = describe("map", M)
         words.append(f"{name}: {describe('image', image)}, {shown}, largest at row {row}, column {column}")
-    return _draw_images(blended, columns, None, None, None)[0], "; ".join(words)
+    return draw_images(blended, columns, None, None, None)[0], "; ".join(words)
 
 
 def _blend(image: Tensor, M: Tensor) -> Tensor:

@@ -35,10 +35,10 @@ def stamping_window(
     <Picture: Stamp of pixel (1, 0): 2×0, 2×1, 2×2, 2×3. Input 2x2 [0 1; 2 3], kernel 2x2 [0 1; 2 3], stride 1, \
 padding 0, dilation 1, output_padding 0, output 3x3 so far [0 0 1; 0 4 3; 4 6 0]>
     """
-    return still(*_draw_place(_stamp_case(X, K, stride, padding, dilation, output_padding), at))
+    return still(*draw_place(stamp_case(X, K, stride, padding, dilation, output_padding), at))
 
 
-class _Stamps(NamedTuple):
+class Stamps(NamedTuple):
     """Everything that does not depend on the pixel whose stamp is shown. Pairs are (rows, columns)."""
 
     X: Tensor
@@ -70,7 +70,7 @@ class _Stamps(NamedTuple):
         return ", ".join(f"{signed(pixel)}×{signed(weight)}" for weight in texts_of(self.K).flat)
 
 
-def _stamp_case(X, K, stride, padding, dilation, output_padding) -> _Stamps:
+def stamp_case(X, K, stride, padding, dilation, output_padding) -> Stamps:
     X, K = tensor(X, "X", (2,)), tensor(K, "K", (2,))
     words = f"{describe('Input', X)}, {describe('kernel', K)}, stride {stride}, padding {padding}, "
     words += f"dilation {dilation}, output_padding {output_padding}"
@@ -80,10 +80,10 @@ def _stamp_case(X, K, stride, padding, dilation, output_padding) -> _Stamps:
     padding, size = shapes.pair(padding, "padding", 0), tuple(Y.shape[2:])
     axes = zip(X.shape, stride, dilation, K.shape, padding, size, strict=True)
     paper = tuple(max((n - 1) * s + d * (k - 1) + 1, p + out) for n, s, d, k, p, out in axes)
-    return _Stamps(X, K, stride, padding, dilation, size, paper, words)
+    return Stamps(X, K, stride, padding, dilation, size, paper, words)
 
 
-def _draw_place(case: _Stamps, at) -> tuple[Figure, str]:
+def draw_place(case: Stamps, at) -> tuple[Figure, str]:
     at = shapes.pair(at, "at", 0)
     if any(place >= n for place, n in zip(at, case.X.shape, strict=True)):
         rows, columns = case.X.shape
@@ -95,7 +95,7 @@ def _draw_place(case: _Stamps, at) -> tuple[Figure, str]:
     return _draw_paper(case, at, texts_of(paper)), alt
 
 
-def _draw_paper(case: _Stamps, at, paper) -> Figure:
+def _draw_paper(case: Stamps, at, paper) -> Figure:
     title = "output" if paper.shape == case.size else "output (dashed: cut off)"
     # Cells have one size at every pixel: as wide as the finished numbers need.
     finished = texts_of(case.painted(tuple(n - 1 for n in case.X.shape)))
@@ -107,7 +107,7 @@ def _draw_paper(case: _Stamps, at, paper) -> Figure:
     return draw_row(grids, "×→", sentences, shown, "paints", partial(_draw_grid, case, at))
 
 
-def _draw_grid(case: _Stamps, at, ax, name, texts, left, top, cell) -> None:
+def _draw_grid(case: Stamps, at, ax, name, texts, left, top, cell) -> None:
     rows, columns = case.rows_columns(at)
     for (i, j), text in np.ndenumerate(texts):
         x, y, gid = left + j * cell.width, top + i * cell.height, f"{name}[{i},{j}]"

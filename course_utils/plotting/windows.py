@@ -42,7 +42,7 @@ def sliding_window(
     <Picture: Window at (0, 0): 0×0 + 1×1 + 3×2 + 4×3 = 19. Input 3x3 [0 1 2; 3 4 5; 6 7 8], kernel 2x2 [0 1; 2 3], \
 stride 1, padding 0, dilation 1, output 2x2 so far [19 _; _ _]>
     """
-    return still(*_draw_place(_kernel_case(X, K, stride, padding, dilation), at))
+    return still(*draw_place(kernel_case(X, K, stride, padding, dilation), at))
 
 
 def pooling_window(
@@ -57,7 +57,7 @@ def pooling_window(
     <Picture: Window at (0, 0): max(0, 1, 3, 4) = 4. Input 2x3 [0 1 2; 3 4 5], max pooling 2x2, \
 stride 1, padding 0, output 1x2 so far [4 _]>
     """
-    return still(*_draw_place(_pooling_case(X, pool_size, mode, stride, padding), at))
+    return still(*draw_place(pooling_case(X, pool_size, mode, stride, padding), at))
 
 
 def animate_window(
@@ -72,7 +72,7 @@ def animate_window(
     <Picture: Animation of 2 windows. Input 1x3 [0 1 2], kernel 1x2 [1 1], stride 1, padding 0, dilation 1. \
 Results: (0, 0) 1, (0, 1) 3>
     """
-    case = _kernel_case(X, K, stride, padding, dilation)
+    case = kernel_case(X, K, stride, padding, dilation)
     if case.y.size > MOST_FRAMES:
         raise ValueError(
             f"X gives {case.y.size} windows, more than the {MOST_FRAMES} an animation may have: "
@@ -85,7 +85,7 @@ Results: (0, 0) 1, (0, 1) 3>
     return film((_draw_window(case, at) for at in np.ndindex(case.y.shape)), COLOURS, fps, alt)
 
 
-class _Case(NamedTuple):
+class WindowCase(NamedTuple):
     """Everything about a window that does not depend on where it stands. x, y and k are the strings drawn."""
 
     x: np.ndarray  # padded
@@ -117,7 +117,7 @@ class _Case(NamedTuple):
         return f"{total} {self.equals} {self.y[at]}"
 
 
-def _kernel_case(X, K, stride, padding, dilation) -> _Case:
+def kernel_case(X, K, stride, padding, dilation) -> WindowCase:
     X, K = tensor(X, "X", (2,)), tensor(K, "K", (2,))
     settings = f"stride {stride}, padding {padding}, dilation {dilation}"
     words = f"{describe('Input', X)}, {describe('kernel', K)}, {settings}"
@@ -128,16 +128,16 @@ def _kernel_case(X, K, stride, padding, dilation) -> _Case:
     shapes.require_fit("K (with its dilation)", span, "the padded X", P.shape)
     Y = ops.conv2d(P[None, None], K[None, None], None, stride, 0, dilation)[0, 0]
     x, y, k = map(texts_of, (P, Y, K))
-    return _Case(x, y, k, "sum", K.shape, stride, dilation, borders, _equals(P, K, Y), words)
+    return WindowCase(x, y, k, "sum", K.shape, stride, dilation, borders, _equals(P, K, Y), words)
 
 
-def _pooling_case(X, pool_size, mode, stride, padding) -> _Case:
+def pooling_case(X, pool_size, mode, stride, padding) -> WindowCase:
     X, size = tensor(X, "X", (2,)), shapes.pair(pool_size, "pool_size", 1)
     Y = ops.pool2d(X, size, mode, stride, padding)
     words = f"{describe('Input', X)}, {mode} pooling {size[0]}x{size[1]}, stride {stride}, padding {padding}"
     borders, stride = shapes.borders(padding, size, (1, 1)), shapes.pair(stride, "stride", 1)
     P = pad(X, borders, value=-math.inf if mode == "max" else 0.0)
-    return _Case(texts_of(P), texts_of(Y), None, mode, size, stride, (1, 1), borders, _equals(P, Y), words)
+    return WindowCase(texts_of(P), texts_of(Y), None, mode, size, stride, (1, 1), borders, _equals(P, Y), words)
 
 
 def _equals(*tensors) -> str:
@@ -147,7 +147,7 @@ def _equals(*tensors) -> str:
     return "=" if all(map(partial(math.isclose, rel_tol=1e-6, abs_tol=1e-6), told, meant)) else "≈"
 
 
-def _draw_place(case: _Case, at) -> tuple[Figure, str]:
+def draw_place(case: WindowCase, at) -> tuple[Figure, str]:
     at = shapes.pair(at, "at", 0)
     rows, columns = case.y.shape
     if at[0] >= rows or at[1] >= columns:
@@ -158,7 +158,7 @@ def _draw_place(case: _Case, at) -> tuple[Figure, str]:
     return _draw_window(case, at), alt
 
 
-def _draw_window(case: _Case, at) -> Figure:
+def _draw_window(case: WindowCase, at) -> Figure:
     grids = {"input": Grid("padded input" if any(case.borders) else "input", case.x)}
     if case.k is not None:
         grids["kernel"] = Grid("kernel", case.k)
@@ -168,7 +168,7 @@ def _draw_window(case: _Case, at) -> Figure:
     return draw_row(grids, "→" if case.k is None else "⋆=", sums, shown, "sum", partial(_draw_grid, case, at))
 
 
-def _draw_grid(case: _Case, at, ax, name, texts, left, top, cell) -> None:
+def _draw_grid(case: WindowCase, at, ax, name, texts, left, top, cell) -> None:
     rows, columns = case.rows_columns(at)
     west, east, north, south = case.borders
     for (i, j), text in np.ndenumerate(texts):

@@ -64,13 +64,13 @@ Window 0 of 0 to 3 stands at row 0, column 0 of the output: 0×0 + 1×1 + 3×2 +
         at = divmod(window, n if transposed else max(size, 1))
         try:
             if transposed:
-                case = stamps._stamp_case(X, K, s, p, d, e)
-                figure, alt = stamps._draw_place(case, at)
+                case = stamps.stamp_case(X, K, s, p, d, e)
+                figure, alt = stamps.draw_place(case, at)
                 said = f"Pixel {window} of 0 to {n * n - 1} paints {case.products(at)}"
             else:
                 arithmetic.output_size(n, k, s, p, d)  # says in the names of the knobs what does not fit
-                case = windows._kernel_case(X, K, s, p, d)
-                figure, alt = windows._draw_place(case, at)
+                case = windows.kernel_case(X, K, s, p, d)
+                figure, alt = windows.draw_place(case, at)
                 place = f"row {at[0]}, column {at[1]} of the output"
                 said = f"Window {window} of 0 to {size * size - 1} stands at {place}: {case.arithmetic(at)}"
         except ValueError as impossible:

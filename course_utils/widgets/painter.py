@@ -95,6 +95,6 @@ by 0.33. Cut to black or white: 0 % of the pixels.'
             lines.append(f"Cut to black or white: {cut:.0%} of the pixels.".replace("%", " %"))
             answer, low, high = answer.clamp(0, 1), 0, 1
         self.after = answer
-        figure, alt = maps._draw_images({"before": self.photo, name: answer}, None, low, high, None)
+        figure, alt = maps.draw_images({"before": self.photo, name: answer}, None, low, high, None)
         rows = "; ".join(" ".join(f"{float(v):g}" for v in line) for line in self.cells)
         return View([" ".join(lines)], figure, f"Kernel [{rows}]. {about} {alt}")

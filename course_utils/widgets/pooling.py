@@ -63,7 +63,7 @@ numbers, which change by 0.48; 98 of 196 are different.'
             f"which change by {change(small, moved)}; {different} of {small.numel()} are different."
         )
         pictures = {"edges" if edges else "digit": before, "moved": after, "pooled": small, "moved, pooled": moved}
-        figure, alt = maps._draw_images(pictures, 4, None, None, None)
+        figure, alt = maps.draw_images(pictures, 4, None, None, None)
         return View([words], figure, f"{words} {alt}")
 
 

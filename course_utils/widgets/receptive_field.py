@@ -67,6 +67,6 @@ class ReceptiveFieldBuilder(Panel):
         ]
         lines += [self._note] if self._note else []
         try:
-            return View(lines, *fields._draw(fields._stack(stack)))
+            return View(lines, *fields.draw_levels(fields.levels_of(stack)))
         except ValueError as too_wide:
             return View([*lines, str(too_wide)])

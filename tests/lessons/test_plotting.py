@@ -44,14 +44,14 @@ FIGURES = {
     "matrices": lambda: grids._draw_matrices({"input": X, "kernel": K * 100, "output": X / 7, "-": -X}, {"-": 1})[0],
     "one row": lambda: grids._draw_matrices({"input": -torch.ones(6, 8), "K": [[1, 2]], "Y": torch.ones(6, 7)}, {})[0],
     "stacked": lambda: grids._draw_matrices({"a rather long name": torch.rand(2, 3, 2, 2)}, {})[0],
-    "window": lambda: windows._draw_window(windows._kernel_case(X, SOBEL, 1, 2, 2), (1, 0)),
-    "wide window": lambda: windows._draw_window(windows._kernel_case(torch.randn(7, 7), SOBEL / 7, 1, 0, 1), (2, 1)),
-    "pooling": lambda: windows._draw_window(windows._pooling_case(X, 2, "max", 1, 1), (0, 3)),
-    "stamp": lambda: stamps._draw_place(stamps._stamp_case(X, SOBEL / 7, 2, 1, 1, 1), (2, 1))[0],
+    "window": lambda: windows._draw_window(windows.kernel_case(X, SOBEL, 1, 2, 2), (1, 0)),
+    "wide window": lambda: windows._draw_window(windows.kernel_case(torch.randn(7, 7), SOBEL / 7, 1, 0, 1), (2, 1)),
+    "pooling": lambda: windows._draw_window(windows.pooling_case(X, 2, "max", 1, 1), (0, 3)),
+    "stamp": lambda: stamps.draw_place(stamps.stamp_case(X, SOBEL / 7, 2, 1, 1, 1), (2, 1))[0],
     "field": lambda: fields._draw(fields._stack([(5, 1), (2, 2), (5, 1), (2, 2), (3, 1)]))[0],
     "one unit": lambda: fields._draw(fields._stack([(1, 1)]))[0],
-    "images": lambda: maps._draw_images({"A title of many words": X - 4, "b": X}, 2, None, None, None)[0],
-    "tall": lambda: maps._draw_images({"A title of many words": torch.rand(30, 2)}, 1, None, None, None)[0],
+    "images": lambda: maps.draw_images({"A title of many words": X - 4, "b": X}, 2, None, None, None)[0],
+    "tall": lambda: maps.draw_images({"A title of many words": torch.rand(30, 2)}, 1, None, None, None)[0],
     "overlays": lambda: maps._draw_overlays({"a": (X, X - 4), "a rather long name": (X, X)}, None)[0],
     "heatmap": lambda: maps._draw_heatmap(X.double(), "A title wider than cells", "x", "y", True, None),
     "signed": lambda: maps._draw_heatmap(torch.randn(5, 8).double(), "", "x", "y", True, None),
@@ -110,7 +110,7 @@ def slides(draw):
 @given(slides())
 def test_window_shows_what_torch_computes(example):
     X, K, Y, at, stride, padding, dilation = example
-    case = windows._kernel_case(X, K, stride, padding, dilation)
+    case = windows.kernel_case(X, K, stride, padding, dilation)
     fig = windows._draw_window(case, at)
 
     # Every number: the padded input, the kernel, and the output up to and including `at`.
@@ -153,7 +153,7 @@ def test_window_shows_what_torch_computes(example):
 def test_window_takes_ints_pairs_lists_and_named_paddings():
     assert plotting.sliding_window(X.tolist(), K.tolist(), at=[0, 1]) == plotting.sliding_window(X, K, (0, 1))
     assert plotting.sliding_window(X, K, stride=(1, 1)).png == plotting.sliding_window(X, K).png
-    same = windows._draw_window(windows._kernel_case(X, K, 1, "same", 1), (2, 2))
+    same = windows._draw_window(windows.kernel_case(X, K, 1, "same", 1), (2, 2))
     expected = F.conv2d(F.pad(X, (0, 1, 0, 1))[None, None], K[None, None])[0, 0]  # an even kernel: one side only
     assert list(texts(same, "output").values()) == [str(int(v)) for v in expected.flatten()]
 
@@ -164,7 +164,7 @@ def test_pooling_window_shows_what_torch_computes(mode, padding):
     pool = F.max_pool2d if mode == "max" else F.avg_pool2d
     expected = pool(X[None], 2, 1, padding)[0]
     at = (expected.shape[0] - 1, expected.shape[1] - 1)
-    fig = windows._draw_window(windows._pooling_case(X, 2, mode, 1, padding), at)
+    fig = windows._draw_window(windows.pooling_case(X, 2, mode, 1, padding), at)
     assert [float(t) for t in texts(fig, "output").values()] == expected.flatten().tolist()
     if padding:
         assert texts(fig)["input[0,0]"] == ("-∞" if mode == "max" else "0")
@@ -187,7 +187,7 @@ def test_animation_has_a_frame_per_window_and_ends_complete():
     assert len(picture.png) < 45_000
     expected = F.conv2d(X[None, None], K[None, None])[0, 0]
     assert all(f"({i}, {j}) {int(expected[i, j])}" in picture.alt for i, j in np.ndindex(3, 3))
-    case = windows._kernel_case(X, K, 1, 0, 1)
+    case = windows.kernel_case(X, K, 1, 0, 1)
     for n, at in enumerate(np.ndindex(3, 3)):  # few colours are stored, but each frame looks like its still
         shown.seek(n)
         drawn = raster(windows._draw_window(case, at)).astype(int)
@@ -286,7 +286,7 @@ def test_colours_follow_names():
 def test_images_show_the_data_on_one_scale():
     rgb, grey, signed = torch.rand(3, 5, 4), torch.rand(1, 5, 4), torch.randn(7, 3)
     pictures = {"rgb": rgb, "grey": grey, "more": 3 * grey, "signed": signed}
-    fig, words = maps._draw_images(pictures, 3, None, None, None)
+    fig, words = maps.draw_images(pictures, 3, None, None, None)
     assert all(shape in words for shape in ("rgb 3x5x4", "grey 5x4", "signed 7x3"))
     shown = [ax.images[0] for ax in fig.axes[1:5]]
     assert np.allclose(shown[0].get_array(), rgb.permute(1, 2, 0))
@@ -296,7 +296,7 @@ def test_images_show_the_data_on_one_scale():
     assert shown[3].get_clim() == pytest.approx((-float(signed.abs().max()), float(signed.abs().max())))
     assert texts(fig, "scale")  # the colour bars tell the numbers
     assert all(image.get_interpolation() == "nearest" for image in shown)
-    fig, _ = maps._draw_images({"grey": grey, "signed": signed}, None, -1, 2, "gray")
+    fig, _ = maps.draw_images({"grey": grey, "signed": signed}, None, -1, 2, "gray")
     assert {ax.images[0].get_clim() for ax in fig.axes[1:]} == {(-1, 2)}
 
 
@@ -417,7 +417,7 @@ def test_few_colours_are_stored_but_the_picture_looks_as_drawn(kind):
 def test_photographs_keep_rare_colours_and_smooth_greys():
     photo = data.photo("china", size=(240, 320))
     pictures = {"photo": photo, "mirrored": photo.flip(-1), "gray": data.photo("china", size=(240, 320), gray=True)}
-    fig, _ = maps._draw_images(pictures, None, None, None, None)
+    fig, _ = maps.draw_images(pictures, None, None, None, None)
     drawn, picture = raster(fig).astype(int), still(fig, "")
     stored = np.asarray(decode(picture).convert("RGB")).astype(int)
     assert len(picture.png) < 200_000
@@ -460,7 +460,7 @@ def test_no_text_is_clipped_or_overlaps(kind):
 
 
 def test_long_sums_wrap_inside_the_picture():
-    case = windows._kernel_case(torch.randn(5, 5), torch.randn(3, 3), 1, 0, 1)
+    case = windows.kernel_case(torch.randn(5, 5), torch.randn(3, 3), 1, 0, 1)
     longest = 0
     for at in np.ndindex(3, 3):
         fig = windows._draw_window(case, at)

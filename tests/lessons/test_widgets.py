@@ -389,8 +389,8 @@ def test_a_sum_of_zero_cannot_be_divided_by():
 
 def test_pictures_and_differences_have_their_own_scales(monkeypatch):
     figures = []
-    draw = maps._draw_images
-    monkeypatch.setattr(maps, "_draw_images", lambda *a: figures.append(draw(*a)[0]) or (figures[-1], ""))
+    draw = maps.draw_images
+    monkeypatch.setattr(maps, "draw_images", lambda *a: figures.append(draw(*a)[0]) or (figures[-1], ""))
     shown = widgets.KernelPainter(PHOTO, "sharpen")
     shown.controls["kernel"].value = "Sobel x"
     sharp, sobel = ([ax.images[0] for ax in figure.axes if ax.images] for figure in figures)
