@@ -18,8 +18,8 @@ def test_a_write_that_ends_early_leaves_the_old_file_alone(tmp_path, monkeypatch
             part.write(content[: len(content) // 2])
         raise error
 
-    with monkeypatch.context() as patch, pytest.raises(type(error)):
-        patch.setattr(Path, "write_bytes", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(type(error)):
         files.write_then_rename(path, "new, and longer")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
