@@ -5,7 +5,7 @@
 Every rung runs in turn with torch's own convolution, round after round in one process, so a busy computer harms all
 alike. Printed are medians, and what each takes relative to torch on the same shape: forward alone, and a training step
 (forward, and backward to input and weight). Memory is what a step holds at its height beyond what was there before, the
-answer and the gradients included; it is counted by torch's profiler in a run of its own. `--quick` times one round of
+output and the gradients included; it is counted by torch's profiler in a run of its own. `--quick` times one round of
 small shapes, to see that everything works; its numbers mean nothing.
 """
 
@@ -35,14 +35,14 @@ RUNGS = {
     "conv2d_strided": ops.conv2d_strided,
     "conv2d_fft": ops.conv2d_fft,
 }
-# input shape, weight shape, padding; with padding the picture keeps its size
+# input shape, weight shape, padding; with padding the image keeps its size
 SHAPES = {
     "1×1×28×28, 5×5": ((1, 1, 28, 28), (1, 1, 5, 5), 2),
     "8×3×64×64, 3×3→16": ((8, 3, 64, 64), (16, 3, 3, 3), 1),
     "32×64×56×56, 3×3→64": ((32, 64, 56, 56), (64, 64, 3, 3), 1),
 }
 QUICK = {"1×1×6×6, 3×3": ((1, 1, 6, 6), (1, 1, 3, 3), 1), "2×32×64×64, 3×3→32": ((2, 32, 64, 64), (32, 32, 3, 3), 1)}
-MOST_TURNS = 10_000  # conv2d_loops takes about 20 µs for each number of an image's answer, and remembers every one
+MOST_TURNS = 10_000  # conv2d_loops takes about 20 µs for each number of an image's output, and autograd keeps every one
 
 
 def main(words: list[str] | None = None) -> None:
@@ -67,7 +67,7 @@ def main(words: list[str] | None = None) -> None:
 
 
 def turns(X, K) -> int:
-    """How often `conv2d_loops` goes round: the numbers of one image's answer."""
+    """How many iterations `conv2d_loops` makes: one for each number of an image's output."""
     return len(K) * X.shape[-2] * X.shape[-1]
 
 

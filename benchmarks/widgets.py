@@ -1,9 +1,9 @@
-"""How long does a move of a knob take, until the new picture leaves the kernel?
+"""How long does a move of a knob take, until the new figure leaves the kernel?
 
     python benchmarks/widgets.py
 
 Turns the knobs of every widget as a hand would, one step at a time, and prints the milliseconds from the change of a
-control to the finished picture with its description. JupyterLab adds what the picture needs to travel and to appear.
+control to the finished figure with its description. JupyterLab adds what the figure needs to travel and to appear.
 The promise of the course is 150 ms a move. A computer of another age gives other numbers; so does one that is busy.
 """
 
@@ -17,7 +17,7 @@ import torch
 
 from course_utils import widgets
 
-LARGEST = dict(input_size=7, kernel_size=4, padding=2)  # as many numbers as a picture may hold
+LARGEST = dict(input_size=7, kernel_size=4, padding=2)  # as many numbers as a figure may hold
 
 # Each panel with the knob that is turned, and the places it is turned through.
 CASES = {

@@ -1,6 +1,6 @@
 """Convolution and pooling in one step: the same network, the same weights, fewer intermediate numbers.
 
-After a convolution, 2x2 pooling looks at four neighbouring pixels (2i+a, 2j+b), with a and b 0 or 1. Each of them is
+After a convolution, 2x2 pooling looks at four neighboring pixels (2i+a, 2j+b), with a and b 0 or 1. Each of them is
 
     Y[2i+a, 2j+b] = sum over u, v of K[u, v] X[2i+a+u, 2j+b+v],
 
