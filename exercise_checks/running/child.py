@@ -42,7 +42,7 @@ from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable,
 GRACE = 1.0  # seconds beyond its time, or after it was asked to end, that a child has before it is killed
 START = 60.0  # seconds for a second Python to import torch, on a slow computer
 MOST_MEMORY = 4 << 30  # bytes that a fork may take beyond what the kernel has
-MOST_REPLY, MOST_DUMP = 1 << 30, 1 << 16  # bytes
+MOST_REPLY, MOST_LEFT = 1 << 30, 1 << 16  # bytes
 PRINTED, DUMP = "printed", "dump"  # names of files
 
 _second: "_Second | None" = None
@@ -76,13 +76,8 @@ def forks_safely() -> bool:
     return sys.platform == "linux" and not gpu
 
 
-# ---------------------------------------------------------------------------------------------------------
-# A child, from inside
-# ---------------------------------------------------------------------------------------------------------
-
-
 class _Inside:
-    """Sends observations to the kernel, and leaves in two files what a case printed, and at which line it hung."""
+    """A child, from inside. It sends observations, and leaves in two files what was printed and where a call hung."""
 
     def __init__(self, connection: socket.socket, folder: str):
         global _inside
@@ -125,29 +120,21 @@ def _no_input(prompt="") -> str:
     raise RuntimeError("input() cannot be used while a task is checked: nobody would be asked.")
 
 
-# ---------------------------------------------------------------------------------------------------------
-# A child, from the kernel
-# ---------------------------------------------------------------------------------------------------------
-
-
 class _Child:
-    """What a fork and a second Python have in common. What comes from them is not believed to be whole, nor to be true.
+    """A child, as the kernel has it. What comes from it is not believed to be whole, nor to be true."""
 
-    Attributes:
-        process, channel: to be set by the subclass.
-        status: how it ended, as `process.end` says it; None while it is there.
-    """
+    process: psutil.Process | subprocess.Popen
+    channel: Channel
 
     def __init__(self):
-        self.process: psutil.Process | subprocess.Popen | None = None
-        self.channel: Channel | None = None
-        self.status: int | None = None
+        self.status: int | None = None  # as `process.end` says it, when it has ended
         self.folder = tempfile.TemporaryDirectory(prefix="check-", ignore_cleanup_errors=True)
         self.files = {name: open(Path(self.folder.name, name), "w+b") for name in (PRINTED, DUMP)}  # noqa: SIM115
 
     def observations(self, cases: Sequence[Case], seconds: float) -> list[Observation]:
         """What it sends, up to the first failure after which no further case is tried; then it is ended."""
         seen, deadline = [], time.monotonic() + seconds + GRACE
+        late = FailureKind.TIME_UP, f"{seconds:g}"
         try:
             for _ in cases:
                 seen.append(self._observation(deadline))
@@ -156,14 +143,21 @@ class _Child:
                     break
             return seen
         except KeyboardInterrupt:  # somebody pressed stop
-            failure = self._interrupt()
-        except Gone as error:
-            failure = self._failure(error, seconds)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self.process.terminate()  # at which it writes its line, but for Windows
+            self.end(GRACE)
+            kind, words = FailureKind.INTERRUPTED, ""
+        except TooLate:
+            self.end()
+            kind, words = late
+        except Gone:
+            ended = FailureKind.ENDED, process.describe(self.end(GRACE))
+            kind, words = late if self._left(DUMP).startswith("Timeout") else ended
         except Unreadable as error:
             self.end()
-            failure = Failure(FailureKind.UNUSABLE, f"What came back could not be read: {error}")
-        printed = self._left(PRINTED, 4 * MOST_PRINTED)[:MOST_PRINTED]
-        return [*seen, Observation(failure=failure, printed=printed)]
+            kind, words = FailureKind.UNUSABLE, f"What came back could not be read: {error}"
+        failure = Failure(kind, words, observing.line_in_dump(self._left(DUMP)))
+        return [*seen, Observation(failure=failure, printed=self._left(PRINTED)[:MOST_PRINTED])]
 
     def _observation(self, deadline: float) -> Observation:
         message = self.channel.receive(deadline)[2]
@@ -171,23 +165,10 @@ class _Child:
             raise Unreadable("what came is not what was printed and an observation.")
         return replace(to_observation(message[1]), printed=message[0])
 
-    def _interrupt(self) -> Failure:
-        if hasattr(faulthandler, "register"):
-            self.process.send_signal(signal.SIGTERM)
-        self.end(GRACE)
-        return Failure(FailureKind.INTERRUPTED, line=observing.line_in_dump(self._left(DUMP, MOST_DUMP)))
-
-    def _failure(self, error: Gone, seconds: float) -> Failure:
-        status = self.end(0.0 if isinstance(error, TooLate) else GRACE)
-        dump = self._left(DUMP, MOST_DUMP)
-        if isinstance(error, TooLate) or dump.startswith("Timeout"):
-            return Failure(FailureKind.TIME_UP, f"{seconds:g}", observing.line_in_dump(dump))
-        return Failure(FailureKind.ENDED, process.describe(status))
-
-    def _left(self, name: str, most: int) -> str:
+    def _left(self, name: str) -> str:
         """The beginning of what stands in one of its files; it may have written anything there."""
         self.files[name].seek(0)
-        return self.files[name].read(most).decode(errors="replace")
+        return self.files[name].read(MOST_LEFT).decode(errors="replace")
 
     def end(self, patience: float = 0.0) -> int:
         """End it and all that it started; return its status, as `process.end` does."""

@@ -106,9 +106,9 @@ class Unusable(Exception):
 def observe(
     use: str, obj, cases: Sequence[Case], seconds: float | None = None, copy: TextIO | None = None
 ) -> list[Observation]:
-    """Use `obj` on each case, in this process. Whatever the learner's code raises or prints is noted, and goes no further.
+    """Use `obj` on each case, in this process. What the learner's code raises or prints is noted, and goes no further.
 
-    Nothing here interrupts a call, so one that hangs does so until somebody presses stop: `child.observe` ends it.
+    Nothing here interrupts a call: one that hangs does so until somebody presses stop. `child.observe` ends it.
 
     Args:
         use: a name in `USES`.
@@ -172,9 +172,15 @@ def attempt(act: Callable) -> tuple[object, Failure | None]:
     # Also SystemExit and whatever else: no line of a learner may end the checker.
     except BaseException as error:
         kind = FailureKind.INTERRUPTED if isinstance(error, KeyboardInterrupt) else FailureKind.RAISED
-        calls = reversed(list(traceback.walk_tb(error.__traceback__)))
-        line = _own_line((frame.f_code.co_filename, number) for frame, number in calls)
-        return None, Failure(kind, _words(error), line, type_name(error))
+        return None, Failure(kind, _words(error), _own_line(_calls(error)), type_name(error))
+
+
+def _calls(error: BaseException) -> list[tuple[str, int]]:
+    """File and line of each call that was running, the innermost first."""
+    calls = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and (type(error.filename), type(error.lineno)) == (str, int):
+        calls.append((error.filename, error.lineno))  # what is not Python yet is no call
+    return calls[::-1]
 
 
 def _words(error: BaseException) -> str:
@@ -185,11 +191,7 @@ def _words(error: BaseException) -> str:
 
 
 def _own_line(calls: Iterable[tuple[str, int]]) -> str:
-    """The innermost line of the learner's own: "line 3: `return X[i]`". Libraries' lines are none, nor are the checker's.
-
-    Args:
-        calls: file and line, the innermost call first.
-    """
+    """The first line of the learner's own, "line 3: `return X[i]`", or "". Lines of libraries are none."""
     for file, number in calls:
         if file.startswith(HERE):  # from here on outwards nothing is the learner's
             break
@@ -200,10 +202,7 @@ def _own_line(calls: Iterable[tuple[str, int]]) -> str:
 
 
 def line_in_dump(dump: str) -> str:
-    """As `attempt` notes it, the line at which a process was when `faulthandler` wrote this.
-
-    Of the threads the main one is written last, with the innermost call first.
-    """
+    """The learner's own line at which a process was when `faulthandler` wrote this; its main thread comes last."""
     names = {_ascii(name): name for name in linecache.cache}
     *_, main = re.split(r"(?m)^(?:Current t|T)hread 0x", dump)
     calls = re.findall(r'(?m)^  File "(.*)", line (\d{1,9}) in ', main)

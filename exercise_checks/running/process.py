@@ -26,6 +26,10 @@ def start(command: Callable[[int], list[str]], connection: socket.socket, **opti
         options: more of those of `subprocess.Popen`.
     """
     number = 0 if WINDOWS else connection.fileno()
+    if WINDOWS and sys.executable != sys._base_executable:
+        # In a virtual environment python.exe only starts the real one, to which nothing could be given.
+        options["env"] = {**options.get("env", os.environ), "__PYVENV_LAUNCHER__": sys.executable}
+        options["executable"] = sys._base_executable
     process = subprocess.Popen(
         command(number),
         stdin=subprocess.PIPE if WINDOWS else subprocess.DEVNULL,
