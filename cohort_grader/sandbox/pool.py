@@ -231,7 +231,9 @@ class Worker:
             failure = self._end(error)
             if failure.kind is FailureKind.TIME_UP:
                 failure = replace(failure, words=f"{self.limits.seconds_per_cell:g}")
-        self._outcomes.setdefault(index, CellOutcome(index, failure is None, failure))  # the first time counts, but for a later end
+        self._outcomes.setdefault(
+            index, CellOutcome(index, failure is None, failure)
+        )  # the first time counts, but for a later end
         return self._process is not None
 
     def _not_run(self, index: int) -> CellOutcome:

@@ -36,13 +36,13 @@ import torch
 from tqdm import tqdm
 
 from exercise_checks.running import limits, observing, process
-from exercise_checks.running.observing import MOST_PRINTED, Case, Failure, FailureKind, Observation, Opaque, type_name
+from exercise_checks.running.observing import MOST_PRINTED, Case, Failure, FailureKind, Observation, type_name
 from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable, from_observation, to_observation
 
 GRACE = 1.0  # seconds beyond its time, or after it was asked to end, that a child has before it is killed
 START = 60.0  # seconds for a second Python to import torch, on a slow computer
 MOST_MEMORY = 4 << 30  # bytes that a fork may take beyond what the kernel has
-MOST_REPLY, MOST_LEFT = 1 << 30, 1 << 16  # bytes
+MOST_REPLY, MOST_LEFT = 1 << 29, 1 << 16  # bytes
 PRINTED, DUMP = "printed", "dump"  # names of files
 
 _second: "_Second | None" = None
@@ -100,20 +100,14 @@ class _Inside:
         for case in cases:
             try:
                 [seen] = observing.observe(use, obj, [case], copy=self.printed)
+                self.channel.send(0, 0, (seen.printed, from_observation(seen)))
+            except Gone:
+                return
             except BaseException as error:  # what the learner's code did to torch, for example
                 words = f"Looking at what your code did raised {type_name(error)}. If this stays, restart the kernel."
-                seen = Observation(failure=Failure(FailureKind.UNUSABLE, words))
-            try:
-                self.channel.send(0, 0, (seen.printed, from_observation(seen)))
-            except (TypeError, RuntimeError, MemoryError):  # nothing that could be sent, or far too large
-                named = replace(seen, value=_named(seen.value), gradients={})
-                self.channel.send(0, 0, (seen.printed, from_observation(named)))
+                unusable = Observation(failure=Failure(FailureKind.UNUSABLE, words))
+                self.channel.send(0, 0, ("", from_observation(unusable)))
         faulthandler.cancel_dump_traceback_later()
-
-
-def _named(value) -> Opaque:
-    large = isinstance(value, torch.Tensor)
-    return Opaque(f"Tensor, of shape {'×'.join(map(str, value.shape)) or '()'}" if large else type_name(value))
 
 
 def _no_input(prompt="") -> str:

@@ -156,11 +156,17 @@ def _gradients(use, obj, case: Case) -> dict:
     with torch._C.DisableTorchFunctionSubclass():
         if not output.requires_grad:
             return dict.fromkeys(inputs)
-        # Another weight at every place: with a plain sum, gradients that arrive at the wrong places could look right.
-        count = torch.arange(output.numel(), dtype=output.dtype, device=output.device)
-        total = (output * torch.cos(count).reshape(output.shape)).sum()
-        found = torch.autograd.grad(total, list(inputs.values()), allow_unused=True)
+        found = torch.autograd.grad(_total(output), list(inputs.values()), allow_unused=True)
     return dict(zip(inputs, found, strict=True))
+
+
+def _total(output: Tensor) -> Tensor:
+    """A sum with another weight at every place: in a plain one, gradients at the wrong places could look right."""
+    return (output * _weights(output)).sum()
+
+
+def _weights(like: Tensor) -> Tensor:
+    return torch.cos(torch.arange(like.numel(), dtype=like.dtype, device=like.device)).reshape(like.shape)
 
 
 def attempt(act: Callable) -> tuple[object, Failure | None]:
@@ -234,7 +240,7 @@ def _module(cls, arguments: dict, weights: dict, X: Tensor) -> dict:
     output = module(X)
     gradients = {}
     if isinstance(output, Tensor) and output.requires_grad:
-        (output * torch.cos(torch.arange(output.numel(), dtype=output.dtype)).reshape(output.shape)).sum().backward()
+        _total(output).backward()
         gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     return {"parameters": parameters, "state_dict": saved, "output": output, "gradients": gradients}
 
@@ -247,7 +253,7 @@ def _load(module: nn.Module, weights: dict) -> None:
     with torch.no_grad():
         for name, p in module.named_parameters():
             if name not in fitting:
-                p.copy_(torch.cos(torch.arange(p.numel(), dtype=p.dtype)).reshape(p.shape))
+                p.copy_(_weights(p))
 
 
 def _training(function, X: Tensor, y: Tensor, unseen: Tensor) -> dict:
@@ -301,8 +307,8 @@ def _plain_tensor(value: Tensor) -> Tensor | Opaque:
             return Opaque(type_name(value))
         if type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__:
             return Opaque(type_name(value))
-        if value.numel() > MOST_NUMBERS:  # no answer is that large: keep its shape, and let its memory go
-            return torch.zeros((), dtype=value.dtype, device=value.device).expand(value.shape)
+        if value.numel() > MOST_NUMBERS:  # no answer is that large
+            return Opaque(f"Tensor, of shape {'×'.join(map(str, value.shape))}")
         return value.detach().as_subclass(Tensor)
 
 

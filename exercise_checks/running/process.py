@@ -1,6 +1,6 @@
-"""A process on this computer: start another Python with a connection, end it with all that it started.
+"""Start another Python with a connection to it; end a process with all that it started, and say how it ended.
 
-Imports neither torch nor anything else that takes long: the grader's first process, which only starts others, uses it.
+This does not import torch: the grader's first process, which only starts others, is to be small.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ def start(command: Callable[[int], list[str]], connection: socket.socket, **opti
     """Start a program that `take`s the connection. Ctrl-C does not reach it.
 
     Args:
-        command: the command line, given the number by which the program takes the connection.
+        command: makes the command line of the number by which the program takes the connection.
         connection: a stream socket; the caller closes it afterwards.
-        options: more of those of `subprocess.Popen`.
+        options: of `subprocess.Popen`.
     """
     number = 0 if WINDOWS else connection.fileno()
     if WINDOWS and sys.executable != sys._base_executable:
