@@ -1,16 +1,19 @@
 """A learner's notebook as it runs in a worker: its cells, its names, and stand-ins for what only a desk has."""
 
+import ast
 import builtins
+import codeop
 import linecache
 import sys
 import types
+from collections.abc import Callable
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-from exercise_checks.running.observing import Failure, FailureKind, _attempt, _own_line
-from exercise_checks.running.time_limit import TimeUp, call_within
+from exercise_checks.running.observing import Failure, attempt
 
 TIMING = ("time", "timeit", "prun", "capture")  # magics whose body is the learner's code
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 
 class Notebook:
@@ -20,19 +23,26 @@ class Notebook:
         module = types.ModuleType("__main__")  # a real module: pickle, dataclasses and inspect look names up in it
         self.names = module.__dict__
         self.names |= {"__builtins__": builtins, "display": _nothing, "get_ipython": lambda: Desk(self)}
+        self.compile = codeop.Compile()  # remembers `from __future__ import ...` for the cells to come
         sys.modules["__main__"] = module
 
-    def run(self, index: int, source: str, seconds: float) -> Failure | None:
-        """Run one cell; return what went wrong. Nothing that the cell raises goes further."""
-        try:
-            return _attempt(lambda: call_within(seconds, self.execute, source, f"<cell {index}>"))[1]
-        except TimeUp as late:
-            return Failure(FailureKind.TIME_UP, f"{seconds:g}", _own_line(late))
+    def run(self, index: int, source: str, most: int | None, begin: Callable[[int], object]) -> Failure | None:
+        """Run one cell; return what went wrong. Nothing that the cell raises goes further.
 
-    def execute(self, source: str, name: str) -> None:
+        Args:
+            most: so many of its statements, from the first; None runs all.
+            begin: called with the number of a statement before it is run; not before each definition.
+        """
+        return attempt(lambda: self.execute(source, f"<cell {index}>", most, begin))[1]
+
+    def execute(self, source: str, name: str, most: int | None = None, begin: Callable | None = None) -> None:
+        """Run code statement by statement, as IPython does."""
         code = TransformerManager().transform_cell(source)
         linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)  # for tracebacks and inspect
-        exec(compile(code, name, "exec"), self.names)
+        for number, statement in enumerate(ast.parse(code, name).body[:most]):
+            if begin and not isinstance(statement, DEFINITIONS):
+                begin(number)
+            exec(self.compile(ast.Module([statement], []), name, "exec"), self.names)
 
 
 class Desk:

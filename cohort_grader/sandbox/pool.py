@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from cohort_grader.sandbox import levels as sandbox
 from cohort_grader.sandbox import worker
 from cohort_grader.sandbox.levels import STRONG, Limits
-from cohort_grader.sandbox.processes import GRACE, START, Core, Process, Spawning, World
+from cohort_grader.sandbox.processes import START, Core, Process, Spawning, World
 from exercise_checks.running.observing import Case, Failure, FailureKind, Observation
 from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable, to_observation
 
-__all__ = ["CellOutcome", "Limits", "Worker", "Workshop"]
+__all__ = ["CellOutcome", "Limits", "Worker", "WorkerPool"]
 
+GRACE = 0.5  # seconds for a request and its reply to be sent, on a busy machine
 SEARCH = 10.0  # seconds to look through a submission's source
 MOST_RESTARTS = 20
 DEFAULT_LIMITS = Limits()
@@ -29,14 +30,15 @@ class CellOutcome:
     failure: Failure | None
 
 
-class Workshop:
+class WorkerPool:
     """Workers for untrusted notebooks; a context manager.
 
     Args:
         limits: for each submission.
         level: "strong" or "weak"; None takes the strongest that holds here.
         imports: modules to import once, beside those that every sheet needs, and not in each worker.
-        door: of a `processes.Warmed` with the same limits; then the level is strong. None starts one for this workshop.
+        control: of a process with the libraries and the same limits, which starts workers (then the level is strong);
+            None starts one for this pool.
 
     Attributes:
         level: the level that holds.
@@ -46,7 +48,7 @@ class Workshop:
         ValueError: there is no level of this name.
         RuntimeError: the level asked for does not hold here, or the libraries cannot be imported.
 
-    >>> with Workshop() as workshop, workshop.open(["1 / 0", "def double(x):\\n    return 2 * x"], "ann") as worker:
+    >>> with WorkerPool() as pool, pool.open(["1 / 0", "def double(x):\\n    return 2 * x"], "ann") as worker:
     ...     outcomes = worker.run()
     ...     [seen] = worker.observe("double", "call", [Case("three", (3,))], seconds=5)
     >>> [outcome.ok for outcome in outcomes], seen.value
@@ -58,9 +60,9 @@ class Workshop:
         limits: Limits = DEFAULT_LIMITS,
         level: str | None = None,
         imports: Sequence[str] = (),
-        door: socket.socket | None = None,
+        control: socket.socket | None = None,
     ):
-        if door:  # behind it are worlds, so the level holds
+        if control:  # at its other end are sandboxes, so the level holds
             found = sandbox.strong_level()
         elif level is None:
             found = sandbox.strongest()
@@ -70,14 +72,14 @@ class Workshop:
         self._core = Core()
         try:
             if self.level == STRONG:
-                self._starter = World(limits, self._core.number, imports, door)
+                self._starter = World(limits, self._core.number, imports, control)
             else:
                 self._starter = Spawning(limits, self._core.number, imports)
         except BaseException:
             self._core.give_back()
             raise
 
-    def __enter__(self) -> "Workshop":
+    def __enter__(self) -> "WorkerPool":
         return self
 
     def __exit__(self, *_) -> None:
@@ -98,10 +100,10 @@ class Workshop:
 
 
 class Worker:
-    """One submission. A process that ends or lies is replaced by a new one, in which the cells are run anew.
+    """One submission. A process that ends, hangs or lies is replaced by a new one, in which the cells are run anew.
 
     Attributes:
-        ended: why the last process is gone, as a sentence; None while one is there.
+        ended: why the last process is gone, as a sentence; None while one is there, or if a call was only too slow.
     """
 
     def __init__(self, start, limits: Limits, cells: tuple[str, ...], name: str):
@@ -111,7 +113,8 @@ class Worker:
         self._deadline = time.monotonic() + limits.total_seconds
         self._restarts, self._cells_ran = 0, False
         self._outcomes: dict[int, CellOutcome] = {}
-        self._deadly: set[int] = set()
+        self._begun = 0  # the number of the statement at which the cell is that runs, or before it
+        self._safe: dict[int, int] = {}  # of cells that ended their process: how many statements are run all the same
 
     def __enter__(self) -> "Worker":
         return self
@@ -133,13 +136,14 @@ class Worker:
         try:
             return self._ask(worker.SEARCH, (self.cells, wanted), SEARCH)
         except (Gone, Unreadable) as error:
-            self._end(self._why(error))
+            self._end(error)
             return None
 
     def run(self) -> list[CellOutcome]:
         """Run every code cell in order, and say how each ended. A cell that raises does not stop the next.
 
-        A cell that ends the process, or cannot be stopped otherwise, is left out, and the others are run in a new one.
+        A cell that hangs, or ends the process, does so once: for the others a new process is started, in which only
+        those of its statements are run that stand before the one that did it.
         """
         self._ready()
         return [self._outcomes.get(i) or self._not_run(i) for i in range(len(self.cells))]
@@ -171,26 +175,25 @@ class Worker:
     def _observe_one(self, entry: str, use: str, case: Case, seconds: float) -> tuple[Observation, float]:
         """One observation, and the seconds it took as seen from here."""
         began = time.monotonic()
-        request = (entry, use, case.args, case.kwargs, case.gradient, seconds)
+        request = (entry, use, case.args, case.kwargs, case.gradient)
         try:
             observation = to_observation(self._ask(worker.OBSERVE, request, seconds))
         except (Gone, Unreadable) as error:
-            self._end(self._why(error))
-            observation = Observation(failure=self._failure(error))
+            observation = Observation(failure=self._end(error))
         return observation, time.monotonic() - began
 
     def _ready(self) -> bool:
         """Have a process in which all cells have run that can be run; False if that is not possible (any more)."""
         while self._process is None or not self._cells_ran:
-            if self._restarts > MOST_RESTARTS or self._used_up():
-                self.ended = self.ended or self._why(TooLate())
+            if self._used_up():
+                self.ended = self.ended or self._used_up_words()
+                return False
+            if self._restarts > MOST_RESTARTS:
+                self.ended = self.ended or "it was stopped: it had to be started too often."
                 return False
             if self._process is None:
                 self._begin()
-            self._cells_ran = True
-            for index in range(len(self.cells)):
-                if index not in self._deadly and not self._run_cell(index):
-                    break
+            self._cells_ran = all(self._run_cell(index) for index in range(len(self.cells)))
         return True
 
     def _begin(self) -> None:
@@ -213,21 +216,25 @@ class Worker:
             raise RuntimeError(f"No worker can be started: {trouble}.")
 
     def _run_cell(self, index: int) -> bool:
-        """Run one cell; False if the process is gone."""
-        seconds = self.limits.seconds_per_cell
+        """Run one cell, or its safe statements; False if the process is gone."""
+        most, self._begun = self._safe.get(index), 0
+        if most == 0:
+            return True
         try:
-            failure = self._ask(worker.RUN, (index, self.cells[index], seconds), seconds)
+            failure = self._ask(worker.RUN, (index, self.cells[index], most), self.limits.seconds_per_cell)
             if not (failure is None or type(failure) is Failure):
                 raise Unreadable("the outcome of a cell is neither nothing nor a failure.")
         except (Gone, Unreadable) as error:
-            self._end(self._why(error))
-            self._deadly.add(index)
-            failure = self._failure(error)
-            words = f"{seconds:g}" if failure.kind is FailureKind.TIME_UP else failure.words
-            self._outcomes[index] = CellOutcome(index, False, replace(failure, words=words))
-            return False
-        self._outcomes.setdefault(index, CellOutcome(index, failure is None, failure))  # the first time counts
-        return True
+            self._safe[index] = self._begun if most is None else 0
+            if most is None:
+                self._outcomes.pop(index, None)
+            failure = self._end(error)
+            if failure.kind is FailureKind.TIME_UP:
+                failure = replace(failure, words=f"{self.limits.seconds_per_cell:g}")
+        self._outcomes.setdefault(
+            index, CellOutcome(index, failure is None, failure)
+        )  # the first time counts, but for a later end
+        return self._process is not None
 
     def _not_run(self, index: int) -> CellOutcome:
         return CellOutcome(
@@ -238,34 +245,41 @@ class Worker:
         deadline = min(time.monotonic() + seconds + GRACE, self._deadline)
         token = secrets.randbits(64)
         self._channel.send(kind, token, request, deadline)
-        kind_of_reply, token_of_reply, value = self._channel.receive(deadline)
-        if (kind_of_reply, token_of_reply) != (kind, token):
-            raise Unreadable("the reply answers another question.")
-        return value
+        while True:
+            kind_of_reply, token_of_reply, value = self._channel.receive(deadline)
+            if (kind_of_reply, token_of_reply) == (kind, token):
+                return value
+            is_begun = (kind, kind_of_reply, token_of_reply) == (worker.RUN, worker.BEGUN, token)
+            if not (is_begun and type(value) is int and value >= 0):
+                raise Unreadable("the reply answers another question.")
+            self._begun = value
 
     def _used_up(self) -> bool:
         return time.monotonic() >= self._deadline
 
-    def _failure(self, error: Exception) -> Failure:
-        """What is seen from outside of a process that was ended because of `error`."""
-        late = isinstance(error, TooLate) and not self._used_up()
-        return Failure(FailureKind.TIME_UP) if late else Failure(FailureKind.ENDED, self.ended or "")
+    def _used_up_words(self) -> str:
+        return f"it was stopped: the {self.limits.total_seconds:g} s for the whole submission are used up."
 
-    def _why(self, error: Exception) -> str:
+    def _end(self, error: Exception) -> Failure:
+        """End the process because of `error`, and return that as it is seen from outside."""
         if self._used_up():
-            return f"it was stopped: the {self.limits.total_seconds:g} s for the whole submission are used up."
-        if isinstance(error, TooLate):
-            return "it was stopped: it was still running after its time."
-        if isinstance(error, Unreadable):
-            return f"its reply was not readable: {error}"
-        return self._process.how_it_ended()
-
-    def _end(self, why: str) -> None:
+            self.ended = self._used_up_words()
+        elif isinstance(error, TooLate):
+            self.ended = None
+        elif isinstance(error, Unreadable):
+            self.ended = f"its reply was not readable: {error}"
+        else:
+            self.ended = self._process.how_it_ended()
         self._leave()
-        self.ended = why
+        return Failure(FailureKind.ENDED, self.ended) if self.ended else Failure(FailureKind.TIME_UP)
 
     def _leave(self) -> None:
         if self._process is not None:
             self._channel.close()
             self._process.kill()
             self._process = self._channel = None
+
+
+def Workshop(*args, door: socket.socket | None = None, **options) -> WorkerPool:
+    """For now, until all users say `WorkerPool`."""
+    return WorkerPool(*args, control=door, **options)

@@ -24,8 +24,8 @@ from cohort_grader.sandbox.levels import Limits
 from exercise_checks.running import limits as system_limits
 from exercise_checks.running import other_process
 
-# Requests and replies of a worker.
-STARTED, RUN, OBSERVE, SEARCH = 0, 1, 2, 3
+# Requests and replies of a worker; BEGUN comes while a cell runs, with the number of a statement.
+STARTED, RUN, OBSERVE, SEARCH, BEGUN = 0, 1, 2, 3, 4
 # A sandbox is requested by a core and a list of modules, as JSON, and a connection to whoever asks. It replies READY,
 # or what the trouble is. Then come requests for workers. Each of these is one packet.
 READY = b"ready"
@@ -73,28 +73,22 @@ def serve(connection: socket.socket) -> None:
         except Gone:
             return
         if kind == RUN:
-            channel.send(kind, token, notebook.run(*request))
+            channel.send(kind, token, notebook.run(*request, begin=partial(channel.send, BEGUN, token)))
         elif kind == SEARCH:
             channel.send(kind, token, forbidden.search(*request))
         elif kind == OBSERVE:
             channel.send(kind, token, _observe(notebook.names, *request))
 
 
-def _observe(names: dict, entry: str, use: str, arguments: tuple, options: dict, gradient: bool, seconds: float):
+def _observe(names: dict, entry: str, use: str, arguments: tuple, options: dict, gradient: bool) -> tuple:
     """Use what the notebook calls `entry` on one case."""
-    from exercise_checks.running.observing import Case, Failure, FailureKind, Observation, Opaque, observe
-    from exercise_checks.running.protocol import encode, from_observation
+    from exercise_checks.running.observing import Case, Failure, FailureKind, Observation, observe
+    from exercise_checks.running.protocol import from_observation
 
     if entry not in names:
         words = f"Nothing called `{entry}` is defined: its cell is missing, was not finished, or raised an error."
         return from_observation(Observation(failure=Failure(FailureKind.UNUSABLE, words)))
-    seen = observe(use, names[entry], [Case("", arguments, options, gradient)], seconds)[0]
-    answer = from_observation(seen)
-    try:
-        encode(answer)
-    except TypeError:
-        answer = from_observation(Observation(Opaque(type(seen.value).__name__)))
-    return answer
+    return from_observation(observe(use, names[entry], [Case("", arguments, options, gradient)])[0])
 
 
 # ---------------------------------------------------------------------------------------------------------

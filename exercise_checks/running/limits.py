@@ -5,7 +5,7 @@ import importlib
 import os
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def limit(name: str, value: int) -> None:
@@ -25,4 +25,13 @@ def address_space() -> int:
 
 def die_with_parent(signal: int = 9) -> None:
     """Let the kernel end this process as soon as its parent has ended (Linux)."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal), *(ctypes.c_ulong(0),) * 3)
+    _prctl(PR_SET_PDEATHSIG, signal)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all that this process has started and whose own parents end (Linux): so it can be found."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), *(ctypes.c_ulong(0),) * 3)

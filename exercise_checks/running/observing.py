@@ -7,27 +7,35 @@ dicts of these), so that it can be compared, or sent to another process, without
 import contextlib
 import io
 import linecache
+import re
 import sys
 import sysconfig
+import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from exercise_checks.running.time_limit import TimeUp, call_within
-
 MOST_PRINTED, MOST_BITS, MOST_ITEMS, MOST_NUMBERS, DEEPEST, DEEPEST_CALLS = 2000, 1000, 1000, 10**7, 6, 10_000
+
+
+def _ascii(name: str) -> str:
+    """A file's name as `faulthandler` writes it."""
+    return name.encode("ascii", "backslashreplace").decode()
+
+
 # Where no line is a learner's: torch and NumPy may also lie elsewhere than this environment's other packages.
-LIBRARIES = tuple(
-    {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
-    | {str(Path(file).parent) for file in (__file__, torch.__file__, np.__file__)}
-)
+HERE = str(Path(__file__).parent)
+_PLACES = {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
+_PLACES |= {HERE, *(str(Path(library.__file__).parent) for library in (torch, np))}
+LIBRARIES = (*_PLACES, *map(_ascii, _PLACES), "<frozen")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,39 +103,39 @@ class Unusable(Exception):
     """What was handed in cannot be used at all; the sentence says what to hand in."""
 
 
-def observe(use: str, obj, cases: Sequence[Case], seconds: float | None = None) -> list[Observation]:
-    """Use `obj` on each case, and stop early when all of them together take longer than `seconds`.
+def observe(
+    use: str, obj, cases: Sequence[Case], seconds: float | None = None, copy: TextIO | None = None
+) -> list[Observation]:
+    """Use `obj` on each case, in this process. What the learner's code raises or prints is noted, and goes no further.
 
-    `use` is a name in `USES`. Whatever the learner's code raises or prints is noted and goes no further.
+    Nothing here interrupts a call: one that hangs does so until somebody presses stop. `child.observe` ends it.
 
-    >>> [seen] = observe("call", lambda x: x + 1, [Case("one", (2,))], seconds=5)
+    Args:
+        use: a name in `USES`.
+        seconds: when they are over, no further case is begun.
+        copy: an empty file that holds, at every moment, what was printed in the case that is being tried.
+
+    >>> [seen] = observe("call", lambda x: x + 1, [Case("one", (2,))])
     >>> seen.value, seen.failure
     (3, None)
     """
-    seen, tape = [], _Tape()
-
-    def run_all():
-        for case in cases:
-            seen.append(_observe_case(USES[use], obj, case, tape))
-            if seen[-1].failure and seen[-1].failure.kind is FailureKind.INTERRUPTED:  # somebody pressed stop: obey
-                return
-
+    seen, tape, began = [], _Tape(copy), time.monotonic()
     # Progress bars go to stderr; they and warnings are no help in a message, and are dropped.
-    # What must be put back afterwards stands here, outside of the call that may be interrupted at any line.
     quiet = contextlib.redirect_stderr(_Tape())
     with own_settings(), contextlib.redirect_stdout(tape), quiet, warnings.catch_warnings(action="ignore"):
-        try:
-            call_within(seconds, run_all) if seconds else run_all()
-        except TimeUp as late:
-            failure = Failure(FailureKind.TIME_UP, f"{seconds:g}", _own_line(late))
-            seen.append(Observation(failure=failure, printed=tape.heard()))
+        for case in cases:
+            if seconds and time.monotonic() - began > seconds:
+                return [*seen, Observation(failure=Failure(FailureKind.TIME_UP, f"{seconds:g}"))]
+            seen.append(_observe_case(USES[use], obj, case, tape))
+            if seen[-1].failure and seen[-1].failure.kind is FailureKind.INTERRUPTED:  # somebody pressed stop: obey
+                break
     return seen
 
 
 def _observe_case(use: Callable, obj, case: Case, tape: "_Tape") -> Observation:
     tape.heard()
     args, kwargs = _fresh(case, gradient=False)
-    value, failure = _attempt(lambda: plain(use(obj, *args, **kwargs)))
+    value, failure = attempt(lambda: plain(use(obj, *args, **kwargs)))
     printed = tape.heard()
     if failure:
         return Observation(failure=failure, printed=printed)
@@ -135,7 +143,7 @@ def _observe_case(use: Callable, obj, case: Case, tape: "_Tape") -> Observation:
     changed = tuple(k for k, now in _tensors(args, kwargs).items() if not _unchanged(plain(now), before[k]))
     gradients = None
     if case.gradient and isinstance(value, Tensor) and value.is_floating_point() and value.numel():
-        gradients, failure = _attempt(lambda: _gradients(use, obj, case))
+        gradients, failure = attempt(lambda: _gradients(use, obj, case))
     return Observation(value, None, changed, gradients or {}, failure, printed)
 
 
@@ -148,47 +156,63 @@ def _gradients(use, obj, case: Case) -> dict:
     with torch._C.DisableTorchFunctionSubclass():
         if not output.requires_grad:
             return dict.fromkeys(inputs)
-        # Another weight at every place: with a plain sum, gradients that arrive at the wrong places could look right.
-        count = torch.arange(output.numel(), dtype=output.dtype, device=output.device)
-        total = (output * torch.cos(count).reshape(output.shape)).sum()
-        found = torch.autograd.grad(total, list(inputs.values()), allow_unused=True)
+        found = torch.autograd.grad(_total(output), list(inputs.values()), allow_unused=True)
     return dict(zip(inputs, found, strict=True))
 
 
-def _attempt(act: Callable):
-    """Return (result, None) or (None, what went wrong). Nothing the learner's code raises goes further, but time."""
+def _total(output: Tensor) -> Tensor:
+    """A sum with another weight at every place: in a plain one, gradients at the wrong places could look right."""
+    return (output * _weights(output)).sum()
+
+
+def _weights(like: Tensor) -> Tensor:
+    return torch.cos(torch.arange(like.numel(), dtype=like.dtype, device=like.device)).reshape(like.shape)
+
+
+def attempt(act: Callable) -> tuple[object, Failure | None]:
+    """Return (result, None) or (None, what went wrong). Nothing that the learner's code raises goes further."""
     try:
         return act(), None
-    except TimeUp:
-        raise
     except Unusable as error:
         return None, Failure(FailureKind.UNUSABLE, str(error))
     # Also SystemExit and whatever else: no line of a learner may end the checker.
     except BaseException as error:
         kind = FailureKind.INTERRUPTED if isinstance(error, KeyboardInterrupt) else FailureKind.RAISED
-        return None, Failure(kind, _words(error), _own_line(error), type_name(error))
+        return None, Failure(kind, _words(error), _own_line(_calls(error)), type_name(error))
+
+
+def _calls(error: BaseException) -> list[tuple[str, int]]:
+    """File and line of each call that was running, the innermost first."""
+    calls = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and (type(error.filename), type(error.lineno)) == (str, int):
+        calls.append((error.filename, error.lineno))  # what is not Python yet is no call
+    return calls[::-1]
 
 
 def _words(error: BaseException) -> str:
     try:
         return _text(str(error))
-    except TimeUp:
-        raise
     except BaseException:  # an exception class of the learner's, with a broken __str__
         return ""
 
 
-def _own_line(error: BaseException) -> str:
-    """The last line of the learner's own code that was running: "line 3: `return X[i]`". Libraries' lines are none."""
-    while error is not None:
-        for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
-            file = frame.f_code.co_filename
-            if not file.startswith((*LIBRARIES, "<frozen")):
-                source = linecache.getline(file, number, frame.f_globals).strip()
-                return f"line {number}: `{source}`" if source else f"line {number}"
-        # A second TimeUp may have struck on the first one's way out.
-        error = error.__context__ if isinstance(error, TimeUp) else None
+def _own_line(calls: Iterable[tuple[str, int]]) -> str:
+    """The first line of the learner's own, "line 3: `return X[i]`", or "". Lines of libraries are none."""
+    for file, number in calls:
+        if file.startswith(HERE):  # from here on outwards nothing is the learner's
+            break
+        if not file.startswith(LIBRARIES):
+            source = linecache.getline(file, number).strip()
+            return f"line {number}: `{source}`" if source else f"line {number}"
     return ""
+
+
+def line_in_dump(dump: str) -> str:
+    """The learner's own line at which a process was when `faulthandler` wrote this; its main thread comes last."""
+    names = {_ascii(name): name for name in linecache.cache}
+    *_, main = re.split(r"(?m)^(?:Current t|T)hread 0x", dump)
+    calls = re.findall(r'(?m)^  File "(.*)", line (\d{1,9}) in ', main)
+    return _own_line((names.get(file, file), int(number)) for file, number in calls)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -216,7 +240,7 @@ def _module(cls, arguments: dict, weights: dict, X: Tensor) -> dict:
     output = module(X)
     gradients = {}
     if isinstance(output, Tensor) and output.requires_grad:
-        (output * torch.cos(torch.arange(output.numel(), dtype=output.dtype)).reshape(output.shape)).sum().backward()
+        _total(output).backward()
         gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     return {"parameters": parameters, "state_dict": saved, "output": output, "gradients": gradients}
 
@@ -229,7 +253,7 @@ def _load(module: nn.Module, weights: dict) -> None:
     with torch.no_grad():
         for name, p in module.named_parameters():
             if name not in fitting:
-                p.copy_(torch.cos(torch.arange(p.numel(), dtype=p.dtype)).reshape(p.shape))
+                p.copy_(_weights(p))
 
 
 def _training(function, X: Tensor, y: Tensor, unseen: Tensor) -> dict:
@@ -283,8 +307,8 @@ def _plain_tensor(value: Tensor) -> Tensor | Opaque:
             return Opaque(type_name(value))
         if type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__:
             return Opaque(type_name(value))
-        if value.numel() > MOST_NUMBERS:  # no answer is that large: keep its shape, and let its memory go
-            return torch.zeros((), dtype=value.dtype, device=value.device).expand(value.shape)
+        if value.numel() > MOST_NUMBERS:  # no answer is that large
+            return Opaque(f"Tensor, of shape {'×'.join(map(str, value.shape))}")
         return value.detach().as_subclass(Tensor)
 
 
@@ -341,20 +365,27 @@ def own_settings():
 
 
 class _Tape(io.StringIO):
-    """Keeps the beginning of what is printed, and no more. Closing it closes nothing."""
+    """Keeps the beginning of what is printed, and no more, also in the file `copy`. Closing it closes nothing."""
 
-    def __init__(self):
+    def __init__(self, copy: TextIO | None = None):
         super().__init__()
-        self.kept = ""
+        self.kept, self.copy = "", copy
 
     def heard(self) -> str:
         """What was printed since this was asked before."""
         heard, self.kept = self.kept, ""
+        if self.copy:
+            self.copy.seek(0)
+            self.copy.truncate()
         return heard
 
     def write(self, text: str) -> int:
         if len(self.kept) < MOST_PRINTED:
-            self.kept += _text(text)[: MOST_PRINTED - len(self.kept)]
+            more = _text(text)[: MOST_PRINTED - len(self.kept)]
+            self.kept += more
+            if self.copy:
+                self.copy.write(more)
+                self.copy.flush()
         return len(text)
 
     def close(self) -> None:

@@ -1,14 +1,16 @@
 """What passes between the judge and a worker: framed bytes, read strictly, that can only become plain values.
 
 Whoever wrote a submission may also have written the bytes that come from its worker. So nothing here evaluates, imports
-or unpickles; sizes are checked before memory is taken for them, and depth is finite. What is not grammatical raises
+or unpickles; sizes are checked before memory is taken for them, and depth is finite. What is not as it should be raises
 `Unreadable`, whatever it is.
 
-A frame is a header of 18 bytes (magic, version, kind, token, length of the body) and the body: one encoded value. A
-reply carries the token of its request, a number drawn at random: a reply written in advance, twice or too late is
-thereby known.
+A frame is a header of 18 bytes (magic, version, kind, token, length of the body) and the body: one value as JSON. What
+JSON lacks is a list that begins with its type: ["tuple", 1, 2], ["dict", "key", "value"]. A reply carries the token of
+its request, a number drawn at random: a reply written in advance, twice or too late is thereby known.
 """
 
+import base64
+import json
 import math
 import socket
 import struct
@@ -23,18 +25,18 @@ MAGIC = b"CVG1"
 HEADER = struct.Struct("!4sBBQI")
 DEEPEST = 16
 MOST_VALUES = 100_000  # in one message, whatever its length: a small message must not become large in memory
-MOST_DIMENSIONS = 64  # torch allows no more
-MOST_INTEGER_BYTES = 128
+MOST_DIMENSIONS, MOST_NUMBERS = 64, 1 << 62  # torch allows no more
+MOST_BITS = 1024  # of an integer
 CHUNK = 1 << 20
-
-# The position in this tuple is the code on the wire.
-DTYPES = tuple(
-    getattr(torch, name)
+DTYPES = {
+    name: getattr(torch, name)
     for name in (
         *("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"),
         *("complex64", "complex128", "uint16", "uint32", "uint64"),
     )
-)
+    if hasattr(torch, name)
+}
+FAILURE_KINDS = {kind.value: kind for kind in FailureKind}
 
 
 class Unreadable(Exception):
@@ -66,189 +68,149 @@ def encode(value) -> bytes:
     >>> decode(encode((1, {"a": [2.5, None]})))
     (1, {'a': [2.5, None]})
     """
-    parts: list[bytes] = []
-    _write(value, parts, 0)
-    return b"".join(parts)
+    return json.dumps([_tagged(value, 0)], separators=(",", ":")).encode()
 
 
-def decode(data: bytes | bytearray | memoryview):
+def decode(data: bytes | bytearray):
     """Return the value that `encode` made these bytes of.
 
     Raises:
         Unreadable: for any other bytes.
 
-    >>> decode(b"?")
+    >>> decode(b"[?]")
     Traceback (most recent call last):
-    exercise_checks.running.protocol.Unreadable: no value begins with byte 63.
+    exercise_checks.running.protocol.Unreadable: what came is no JSON.
     """
-    reader = _Reader(data)
-    value = reader.value(0)
-    if reader.left():
-        raise Unreadable(f"{reader.left()} bytes follow the value.")
-    return value
+    if data.count(b",") + data.count(b"[") > MOST_VALUES:  # each value comes after one of these
+        raise Unreadable(f"there are more than {MOST_VALUES} values.")
+    try:
+        text = str(data, "utf-8")
+        found = json.loads(text)
+    except UnicodeDecodeError:
+        raise Unreadable("a text is not UTF-8.") from None
+    except ValueError:
+        raise Unreadable("what came is no JSON.") from None
+    except RecursionError:
+        raise Unreadable("values are nested too deep.") from None
+    if not (type(found) is list and len(found) == 1 and text.endswith("]")):
+        raise Unreadable("what came is not one value.")
+    return _untagged(found[0], 0)
 
 
-def _write(value, parts: list[bytes], depth: int) -> None:
+def _tagged(value, depth: int):
+    """The value as JSON has it."""
     if depth > DEEPEST:
         raise TypeError(f"values nested more than {DEEPEST} deep cannot be sent.")
-    if value is None or value is True or value is False:
-        parts.append({None: b"N", True: b"T", False: b"F"}[value])
-    elif type(value) is int:
-        digits = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-        parts.append(b"i" + _count(len(digits)) + digits)
-    elif type(value) is float:
-        parts.append(b"d" + struct.pack("!d", value))
-    elif type(value) is str:
-        text = value.encode("utf-8", "replace")  # a lone surrogate becomes "?"
-        parts.append(b"s" + _count(len(text)) + text)
-    elif isinstance(value, (tuple, list)):  # also torch.Size
-        parts.append((b"l" if type(value) is list else b"t") + _count(len(value)))
-        for item in value:
-            _write(item, parts, depth + 1)
+    if value is None or type(value) in (bool, int, float):
+        return value
+    if type(value) is str:
+        return value.encode("utf-8", "replace").decode()  # a lone surrogate becomes "?"
+    if isinstance(value, Tensor):
+        return _tagged_tensor(value)
+    if isinstance(value, (tuple, list)):  # also torch.Size
+        tag, items = "list" if type(value) is list else "tuple", value
     elif type(value) is dict:
-        parts.append(b"m" + _count(len(value)))
-        for key, item in value.items():
-            _write(key, parts, depth + 1)
-            _write(item, parts, depth + 1)
-    elif isinstance(value, Tensor):
-        _write_tensor(value, parts)
+        tag, items = "dict", [item for pair in value.items() for item in pair]
     elif isinstance(value, Opaque):
-        parts.append(b"o")
-        _write(value.type_name, parts, depth + 1)
+        tag, items = "opaque", [value.type_name]
     elif isinstance(value, Failure):
-        parts.append(b"x")
-        for text in (value.kind.value, value.words, value.line, value.error):
-            _write(text, parts, depth + 1)
+        tag, items = "failure", [value.kind.value, value.words, value.line, value.error]
     else:
         raise TypeError(f"a value of type {type(value).__name__} cannot be sent.")
+    return [tag, *(_tagged(item, depth + 1) for item in items)]
 
 
-def _count(number: int) -> bytes:
-    return struct.pack("!I", number)
-
-
-def _write_tensor(value: Tensor, parts: list[bytes]) -> None:
-    if value.device.type != "cpu" or value.dtype not in DTYPES:
-        parts.append(b"o")
-        _write(f"Tensor of dtype {value.dtype} on {value.device}".replace("torch.", ""), parts, 0)
-        return
+def _tagged_tensor(value: Tensor) -> list:
+    name = str(value.dtype).removeprefix("torch.")
+    if value.device.type != "cpu" or name not in DTYPES:
+        return ["opaque", f"Tensor of dtype {name} on {value.device}"]
     # A clone lies densely, in the same order of dimensions; gaps and overlaps are not kept (nor does `observing`).
     dense = value.detach().resolve_conj().resolve_neg().clone()
     flat = torch.as_strided(dense, (dense.numel(),), (1,))
-    data = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
-    sizes = struct.pack(f"!{2 * dense.ndim}q", *dense.shape, *dense.stride())
-    parts += [b"a", bytes([DTYPES.index(dense.dtype), dense.ndim]), sizes, struct.pack("!Q", len(data)), data]
+    data = flat.view(torch.uint8).numpy() if flat.numel() else b""
+    return ["tensor", name, [*dense.shape], [*dense.stride()], base64.b64encode(data).decode()]
 
 
-class _Reader:
-    """Reads values from bytes, and takes nothing on trust."""
-
-    def __init__(self, data):
-        self.data = memoryview(data).cast("B")
-        self.at = self.values = 0
-
-    def left(self) -> int:
-        return len(self.data) - self.at
-
-    def take(self, count: int) -> memoryview:
-        if count > self.left():
-            raise Unreadable(f"{count} bytes are announced, {self.left()} are there.")
-        self.at += count
-        return self.data[self.at - count : self.at]
-
-    def number(self, form: str) -> int:
-        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
-
-    def value(self, depth: int):
-        self.values += 1
-        if depth > DEEPEST or self.values > MOST_VALUES:
-            raise Unreadable(f"more than {MOST_VALUES} values, or values nested more than {DEEPEST} deep.")
-        tag = self.number("!c")
-        if tag in CONSTANTS:
-            return CONSTANTS[tag]
-        if tag not in _READERS:
-            raise Unreadable(f"no value begins with byte {tag[0]}.")
-        return _READERS[tag](self, depth + 1)
-
-    def integer(self, depth: int) -> int:
-        count = self.number("!I")
-        if not 1 <= count <= MOST_INTEGER_BYTES:
-            raise Unreadable(f"an integer of {count} bytes is not allowed.")
-        return int.from_bytes(self.take(count), "big", signed=True)
-
-    def real(self, depth: int) -> float:
-        return self.number("!d")
-
-    def text(self, depth: int = 0) -> str:
-        try:
-            return str(self.take(self.number("!I")), "utf-8")
-        except UnicodeDecodeError:
-            raise Unreadable("a text is not UTF-8.") from None
-
-    def items(self, depth: int) -> list:
-        count = self.number("!I")
-        if count > self.left():  # each takes a byte at least: no memory is taken for what cannot be there
-            raise Unreadable(f"{count} items are announced in {self.left()} bytes.")
-        return [self.value(depth) for _ in range(count)]
-
-    def mapping(self, depth: int) -> dict:
-        found = {}
-        for _ in range(self.number("!I")):
-            key = self.value(depth)
-            if type(key) not in (str, int) or key in found:
-                raise Unreadable("a key is neither text nor a number, or comes twice.")
-            found[key] = self.value(depth)
+def _untagged(found, depth: int):
+    """The value that `_tagged` made this of; `found` may be anything that JSON has."""
+    if found is None or type(found) in (bool, float):
         return found
-
-    def strings(self, depth: int, count: int) -> list[str]:
-        found = [self.value(depth) for _ in range(count)]
-        if not all(type(item) is str for item in found):
-            raise Unreadable("text is missing where a name or a sentence must stand.")
-        return [item[:MOST_PRINTED] for item in found]
-
-    def failure(self, depth: int) -> Failure:
-        kind, *texts = self.strings(depth, 4)
-        if kind not in FAILURE_KINDS:
-            raise Unreadable("a failure is of no known kind.")
-        return Failure(FAILURE_KINDS[kind], *texts)
-
-    def tensor(self, depth: int) -> Tensor:
-        code, ndim = self.take(2)
-        if code >= len(DTYPES) or ndim > MOST_DIMENSIONS:
-            raise Unreadable(f"a tensor of dtype number {code} and {ndim} dimensions is not allowed.")
-        sizes = struct.unpack(f"!{2 * ndim}q", self.take(16 * ndim))
-        data = self.take(self.number("!Q"))
-        shape, strides, dtype = sizes[:ndim], sizes[ndim:], DTYPES[code]
-        if min(sizes, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data):
-            raise Unreadable(f"a tensor of shape {shape} does not fit into {len(data)} bytes.")
-        if not len(data):
-            return torch.empty(_bounded(shape), dtype=dtype)
-        if sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) >= math.prod(shape):
-            raise Unreadable("the strides of a tensor lead out of it.")
-        if dtype == torch.bool:  # a byte other than 0 and 1 would be neither True nor False
-            return torch.frombuffer(bytearray(data), dtype=torch.uint8).ne(0).as_strided(shape, strides)
-        return torch.frombuffer(bytearray(data), dtype=dtype).as_strided(shape, strides)
+    if type(found) is int and found.bit_length() <= MOST_BITS:
+        return found
+    if type(found) is str:
+        return _text(found)
+    if not (type(found) is list and found and type(found[0]) is str and found[0] in _READERS):
+        raise Unreadable("a value is of no type that can be sent.")
+    if depth > DEEPEST:
+        raise Unreadable(f"values are nested more than {DEEPEST} deep.")
+    return _READERS[found[0]](found[1:], depth + 1)
 
 
-def _bounded(shape):
-    """An empty tensor's other sizes are free, but their product must still be a number torch can count to."""
-    if math.prod(n for n in shape if n) >= 1 << 62:
-        raise Unreadable("the sizes of a tensor are too large to count.")
-    return shape
+def _text(found: str) -> str:
+    try:
+        found.encode()
+    except UnicodeEncodeError:  # by its number, JSON can name half a letter
+        raise Unreadable("a text is not UTF-8.") from None
+    return found
 
 
-FAILURE_KINDS = {kind.value: kind for kind in FailureKind}
-CONSTANTS = {b"N": None, b"T": True, b"F": False}
+def _items(parts: list, depth: int) -> list:
+    return [_untagged(part, depth) for part in parts]
+
+
+def _mapping(parts: list, depth: int) -> dict:
+    keys, values = _items(parts[::2], depth), _items(parts[1::2], depth)
+    if any(type(key) not in (str, int) for key in keys) or not len(set(keys)) == len(keys) == len(values):
+        raise Unreadable("a key is neither text nor a number, comes twice, or lacks its value.")
+    return dict(zip(keys, values, strict=True))
+
+
+def _strings(parts: list, count: int) -> list[str]:
+    if len(parts) != count or not all(type(part) is str for part in parts):
+        raise Unreadable("text is missing where a name or a sentence must stand.")
+    return [_text(part)[:MOST_PRINTED] for part in parts]
+
+
+def _failure(parts: list, depth: int) -> Failure:
+    kind, *texts = _strings(parts, 4)
+    if kind not in FAILURE_KINDS:
+        raise Unreadable("a failure is of no known kind.")
+    return Failure(FAILURE_KINDS[kind], *texts)
+
+
+def _tensor(parts: list, depth: int) -> Tensor:
+    try:
+        name, shape, strides, text = parts
+        dtype, data = DTYPES[name], bytearray(base64.b64decode(text, validate=True))
+    except (ValueError, TypeError, KeyError):
+        raise Unreadable("a tensor is not written as tensors are.") from None
+    if not (_are_sizes(shape) and _are_sizes(strides) and len(shape) == len(strides)):
+        raise Unreadable("the sizes or strides of a tensor are none.")
+    if math.prod(n for n in shape if n) >= MOST_NUMBERS:  # torch could not count with them, also when one is 0
+        raise Unreadable("the sizes of a tensor are too large.")
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise Unreadable(f"a tensor of shape {tuple(shape)} does not fit into {len(data)} bytes.")
+    if not data:
+        return torch.empty(shape, dtype=dtype)
+    if sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) >= math.prod(shape):
+        raise Unreadable("the strides of a tensor lead out of it.")
+    if dtype == torch.bool:  # a byte other than 0 and 1 would be neither True nor False
+        return torch.frombuffer(data, dtype=torch.uint8).ne(0).as_strided(shape, strides)
+    return torch.frombuffer(data, dtype=dtype).as_strided(shape, strides)
+
+
+def _are_sizes(found) -> bool:
+    right = type(found) is list and len(found) <= MOST_DIMENSIONS
+    return right and all(type(n) is int and 0 <= n < MOST_NUMBERS for n in found)
+
+
 _READERS = {
-    b"i": _Reader.integer,
-    b"d": _Reader.real,
-    b"s": _Reader.text,
-    b"t": lambda reader, depth: tuple(reader.items(depth)),
-    b"l": _Reader.items,
-    b"m": _Reader.mapping,
-    b"a": _Reader.tensor,
-    b"o": lambda reader, depth: Opaque(*reader.strings(depth, 1)),
-    b"x": _Reader.failure,
+    "tuple": lambda parts, depth: tuple(_items(parts, depth)),
+    "list": _items,
+    "dict": _mapping,
+    "tensor": _tensor,
+    "opaque": lambda parts, depth: Opaque(*_strings(parts, 1)),
+    "failure": _failure,
 }
 
 

@@ -568,4 +568,4 @@ def test_observing_tells_what_was_seen_and_judges_nothing():
     seen, failed = observe("call", lambda X, n: X * 2 / n, [Case("two", (X, 1)), Case("none", (X, "0"))], seconds=5)
     assert torch.equal(seen.value, 2 * X)
     assert torch.equal(seen.gradients[0], 2 * torch.cos(torch.arange(4.0)).reshape(2, 2))
-    assert failed.failure.kind == "TypeError"
+    assert failed.failure.error == "TypeError"

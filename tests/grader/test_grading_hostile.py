@@ -431,7 +431,7 @@ FORGERS = [
         corr2d="""
         import sys
         def corr2d(X, K):
-            protocol.encode = lambda value: b"t" + bytes([0, 0, 0, 1]) + b"t\\0\\0\\0\\1" * 60_000 + b"N"
+            protocol.encode = lambda value: b'[' + b'["tuple",' * 40_000 + b'1' + b']' * 40_001
             return X
         """,
         says="nested",
@@ -552,8 +552,12 @@ FORGERS = [
         says="was changed",
     ),
     Submission("right_numbers_as_lists", corr2d="def corr2d(X, K):\n    return ops.corr2d(X, K).tolist()"),
-    Submission("returns_everything", corr2d="def corr2d(X, K):\n    return torch.zeros(1 << 24)", says="allowed"),
-    Submission("returns_a_huge_view", corr2d="def corr2d(X, K):\n    return torch.zeros(1).expand(1 << 40)"),
+    Submission("returns_everything", corr2d="def corr2d(X, K):\n    return torch.zeros(9_000_000)", says="allowed"),
+    Submission(
+        "returns_a_huge_view",
+        corr2d="def corr2d(X, K):\n    return torch.zeros(1).expand(1 << 40)",
+        says="of shape 1099511627776",
+    ),
     Submission(
         "returns_deep_nesting",
         corr2d="def corr2d(X, K):\n    x = ()\n    for _ in range(100_000): x = (x,)\n    return x",

@@ -1,9 +1,10 @@
 """The grader's protocol: what is sent arrives as it was, and no bytes whatever do harm or raise anything unforeseen."""
 
+import base64
 import contextlib
+import json
 import math
 import socket
-import struct
 import threading
 import time
 
@@ -12,10 +13,10 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cohort_grader.sandbox import pool as workshop
+from cohort_grader.sandbox import pool
 from cohort_grader.sandbox.pool import Limits, Worker
 from exercise_checks.running import protocol
-from exercise_checks.running.observing import Case, Failure, Observation, Opaque
+from exercise_checks.running.observing import Case, Failure, FailureKind, Observation, Opaque
 from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable, decode, encode
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -26,7 +27,7 @@ leaves = st.one_of(
     st.floats(allow_nan=False),
     texts,
     st.builds(Opaque, texts),
-    st.builds(Failure, texts, texts, texts),
+    st.builds(Failure, st.sampled_from(FailureKind), texts, texts, texts),
 )
 values = st.recursive(
     leaves,
@@ -44,7 +45,7 @@ def test_what_is_sent_arrives(value):
     assert decode(encode(value)) == value
 
 
-@pytest.mark.parametrize("dtype", protocol.DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", protocol.DTYPES.values(), ids=str)
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1,), (2, 3), (2, 1, 3, 4)], ids=str)
 def test_tensors_arrive_bit_by_bit(dtype, shape):
     sent = torch.randint(0, 2, shape, generator=torch.Generator().manual_seed(0)).to(dtype)
@@ -117,9 +118,23 @@ def test_any_bytes(data):
     decode_or_refuse(data)
 
 
-@given(st.lists(st.sampled_from([b"N", b"i", b"d", b"s", b"t", b"l", b"m", b"a", b"o", b"x", b"\0\0\0\x01", b"\xff"])))
+TAGS = [b'"tuple"', b'"list"', b'"dict"', b'"tensor"', b'"opaque"', b'"failure"', b'"raised"', b'"float32"', b'"AAAA"']
+MARKS = [b"[", b"]", b",", b"{", b"}", b":", b"null", b"1", b"-1", b"1e999", b"NaN", b'"\\ud800"', b"\xff", b"\0"]
+
+
+@given(st.lists(st.sampled_from([*TAGS, *MARKS])))
 def test_bytes_that_look_like_values(parts):
     decode_or_refuse(b"".join(parts))
+
+
+def as_json(inner):
+    return st.lists(inner, max_size=6) | st.dictionaries(texts, inner, max_size=2)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
+                    | st.sampled_from([json.loads(tag) for tag in TAGS]), as_json, max_leaves=20))  # fmt: skip
+def test_any_json(found):
+    decode_or_refuse(json.dumps([found]).encode())
 
 
 @given(values, st.data())
@@ -143,59 +158,78 @@ def test_bytes_after_the_value_are_refused(value, more):
         decode(encode(value) + more)
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=6), st.binary(max_size=64), st.integers(0, 255))
-def test_tensors_with_impossible_sizes(sizes, data, code):
-    head = bytes([code, len(sizes) // 2]) + struct.pack(f"!{len(sizes) // 2 * 2}q", *sizes[: len(sizes) // 2 * 2])
-    decode_or_refuse(b"a" + head + struct.pack("!Q", len(data)) + data)
+def tensor(shape, strides, data: bytes, name="float32") -> bytes:
+    return json.dumps([["tensor", name, shape, strides, base64.b64encode(data).decode()]]).encode()
 
 
-@pytest.mark.parametrize("tag", [b"t", b"l"])
+odd_sizes = st.lists(st.integers(-(2**70), 2**70) | st.integers(0, 9) | st.none() | st.booleans(), max_size=6)
+
+
+@given(odd_sizes, odd_sizes, st.binary(max_size=64), st.sampled_from([*protocol.DTYPES, "float8", "", "T"]))
+def test_tensors_with_impossible_sizes(shape, strides, data, name):
+    decode_or_refuse(tensor(shape, strides, data, name))
+
+
+@pytest.mark.parametrize("tag", ["tuple", "list"])
 def test_nesting_without_end_is_refused(tag):
     with pytest.raises(Unreadable, match="nested"):
-        decode((tag + b"\0\0\0\x01") * 100_000 + b"N")
+        decode(b"[" + f'["{tag}",'.encode() * 40_000 + b"1" + b"]" * 40_001)
+    with pytest.raises(Unreadable, match="nested"):
+        decode(b"[" + f'["{tag}",'.encode() * 18 + b"1" + b"]" * 19)
 
 
-@pytest.mark.parametrize("tag", [b"s", b"t", b"l", b"m", b"i"])
-def test_what_is_announced_and_not_there_takes_no_memory(tag):
+@pytest.mark.parametrize("part", ["[", "[" * 99_999, '["tuple"', '["tuple",', '"', '["tensor","float32",[9],[1],"'])
+def test_what_is_begun_and_does_not_end_is_refused(part):
     with pytest.raises(Unreadable):
-        decode(tag + b"\xff\xff\xff\xff" + b"NN")
+        decode(b"[" + part.encode())
 
 
 def test_a_small_message_cannot_become_large():
     with pytest.raises(Unreadable, match="100000 values"):
-        decode(b"t" + struct.pack("!I", 1_000_000) + b"N" * 1_000_000)
+        decode(b'[["tuple"' + b",1" * 1_000_000 + b"]]")
+    with pytest.raises(Unreadable, match="100000 values"):
+        decode(b"[" + b"[]," * 1_000_000 + b"[]]")
 
 
 def test_a_tensor_that_repeats_one_number_is_refused():
-    huge = b"a" + bytes([8, 2]) + struct.pack("!4q", 10**6, 10**6, 0, 0) + struct.pack("!Q", 4) + b"\0" * 4
     with pytest.raises(Unreadable, match="does not fit"):
-        decode(huge)
+        decode(tensor([10**6, 10**6], [0, 0], bytes(4)))
 
 
 def test_strides_that_lead_out_of_a_tensor_are_refused():
     with pytest.raises(Unreadable, match="strides"):
-        decode(b"a" + bytes([8, 1]) + struct.pack("!2q", 2, 5) + struct.pack("!Q", 8) + b"\0" * 8)
+        decode(tensor([2], [5], bytes(8)))
 
 
 def test_a_bool_is_true_or_false():
-    got = decode(b"a" + bytes([0, 1]) + struct.pack("!2q", 3, 1) + struct.pack("!Q", 3) + b"\x00\x01\xff")
+    got = decode(tensor([3], [1], b"\x00\x01\xff", "bool"))
     assert encode(got) == encode(torch.tensor([False, True, True]))
 
 
-@pytest.mark.parametrize("key", [b"N", b"T", b"t\0\0\0\0", b"d" + b"\0" * 8])
+@pytest.mark.parametrize("key", ["null", "true", '["tuple"]', "0.5"])
 def test_keys_are_text_or_numbers(key):
     with pytest.raises(Unreadable, match="key"):
-        decode(b"m\0\0\0\x01" + key + b"N")
+        decode(f'[["dict",{key},null]]'.encode())
 
 
 def test_a_key_twice_is_refused():
     with pytest.raises(Unreadable, match="twice"):
-        decode(b"m\0\0\0\x02" + 2 * (encode("a") + b"N"))
+        decode(b'[["dict","a",null,"a",null]]')
+    with pytest.raises(Unreadable, match="type"):
+        decode(b'[{"a":1,"a":2}]')
 
 
-def test_text_is_utf_8():
+@pytest.mark.parametrize("text", [b"\xff", b"\\ud800", b"\xed\xa0\x80"])
+def test_text_is_utf_8(text):
     with pytest.raises(Unreadable, match="UTF-8"):
-        decode(b"s\0\0\0\x01\xff")
+        decode(b'["' + text + b'"]')
+
+
+def test_an_integer_has_a_length_that_was_agreed():
+    with pytest.raises(Unreadable):
+        decode(b"[" + b"9" * 400 + b"]")
+    with pytest.raises(Unreadable):
+        decode(b"[" + b"9" * 100_000 + b"]")
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -204,10 +238,11 @@ def test_text_is_utf_8():
 
 
 def test_an_observation_arrives_without_what_was_printed():
-    seen = Observation(torch.ones(2), None, (0, "K"), {0: torch.zeros(2), "K": None}, Failure("A", "b", "c"), "printed")
+    failed = Failure(FailureKind.RAISED, "b", "c", "A")
+    seen = Observation(torch.ones(2), None, (0, "K"), {0: torch.zeros(2), "K": None}, failed, "printed")
     got = protocol.to_observation(decode(encode(protocol.from_observation(seen))))
     assert torch.equal(got.value, seen.value)
-    assert (got.failure, got.changed, got.gradient_failure, got.printed) == (None, (0, "K"), Failure("A", "b", "c"), "")
+    assert (got.failure, got.changed, got.gradient_failure, got.printed) == (None, (0, "K"), failed, "")
     assert got.gradients["K"] is None
     assert torch.equal(got.gradients[0], torch.zeros(2))
 
@@ -235,7 +270,7 @@ def soon():
     return time.monotonic() + 20
 
 
-def frame(body=b"N", magic=protocol.MAGIC, version=1, kind=1, token=7, length=None):
+def frame(body=b"[1]", magic=protocol.MAGIC, version=1, kind=1, token=7, length=None):
     return protocol.HEADER.pack(magic, version, kind, token, len(body) if length is None else length) + body
 
 
@@ -263,7 +298,8 @@ def test_a_large_frame_arrives_in_parts():
         frame(length=1001),
         frame(length=2**32 - 1),
         frame(body=b""),
-        frame(body=b"NN"),
+        frame(body=b"[1][1]"),
+        frame(body=b"[1] "),
         b"HTTP/1.1 200 OK\r\n\r\n",
         b"\x80\x04\x95" + b"\0" * 30,
         bytes(100),
@@ -354,10 +390,10 @@ LIES = {
     "truncated": lambda kind, token, number, sent: [honest(kind, token, number, sent)[0][:-3], None],
     "oversized": lambda kind, token, number, sent: [protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 2**32 - 1)],
     "nested": lambda kind, token, number, sent: [
-        protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 5 * 200 + 1) + b"t\0\0\0\1" * 200 + b"N"
+        protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 9 * 200) + b'["tuple",' * 200
     ],
     "no_observation": lambda kind, token, number, sent: [
-        protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 1) + b"T"
+        protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 6) + b"[true]"
     ],
     "an_earlier_one": lambda kind, token, number, sent: sent[-1:] or [b"nothing was sent before"],
     "swapped": lambda kind, token, number, sent: honest(kind, token ^ 1, number + 1, sent),
@@ -411,7 +447,7 @@ class Scripted:
 @example(["silence", "honest"])
 def test_only_the_answer_to_its_own_question_counts(script):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workshop, "GRACE", 0.05)
+        patch.setattr(pool, "GRACE", 0.05)
         with Worker(Scripted(script).start, Limits(), (), "liar") as worker:
             seen = worker.observe("f", "call", [Case(str(n)) for n in range(len(script))], seconds=0.1)
     trusted = 0  # cases until the first lie; after "twice" the next answer is one
@@ -420,10 +456,8 @@ def test_only_the_answer_to_its_own_question_counts(script):
     values = [observation.value for observation in seen if not observation.failure]
     assert values == list(range(len(values)))  # each to its own question, and none after a lie
     assert len(values) <= trusted
-    assert [observation.failure.kind in ("WorkerEnded", "TimeUp") for observation in seen[len(values) :]] in (
-        [],
-        [True],
-    )
+    ends = [observation.failure.kind for observation in seen[len(values) :]]
+    assert ends in ([], [FailureKind.ENDED], [FailureKind.TIME_UP])
 
 
 def test_honest_answers_count_however_they_arrive():
