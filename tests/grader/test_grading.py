@@ -28,7 +28,7 @@ from cohort_grader.forbidden import Source, search
 from cohort_grader.marks import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
 from cohort_grader.reports import Entry
 from cohort_grader.sandbox import levels
-from cohort_grader.sandbox.pool import CellOutcome, WorkerPool
+from cohort_grader.sandbox.pool import CellOutcome, Ending, EndingKind, WorkerPool
 from cohort_grader.submissions import MOST_BYTES, Submission, Unreadable, cells_of, collect
 from exercise_checks import tasks
 from exercise_checks.judging import cases_of
