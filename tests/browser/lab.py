@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILES = ("course.py", "requirements.txt", "pyproject.toml")
-FOLDERS = ("course_utils", "notebooks", "exercises", "solutions")
+FOLDERS = ("course_utils", "exercise_checks", "notebooks", "exercises", "solutions")
 PATIENCE = 240  # seconds for one wait, on a machine that does much else; on an idle one they take a second or two
 SOON = 20_000  # milliseconds for what the kernel has sent to be drawn
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S+")

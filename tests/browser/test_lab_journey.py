@@ -84,4 +84,4 @@ def test_a_learner_errs_mends_and_sees_it_counted(journey):
         assert start.errors() == []
         journey.look("progress", start.output("progress-see"))
 
-    assert re.match(r"01_corr2d +1 of", journey.server.python("-m", "course_utils", "progress"))
+    assert re.match(r"01_corr2d +1 of", journey.server.python("-m", "exercise_checks", "progress"))

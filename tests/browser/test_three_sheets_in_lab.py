@@ -94,5 +94,5 @@ def test_three_sheets_are_erred_in_and_solved(journey):
             counted.get_by_text(f"{whole} of {whole}").wait_for()
     assert start.errors() == []
     journey.look("progress", start.output("progress-see"))
-    said = re.findall(r"(?m)^(\w+) +([1-9]\d*) of", journey.server.python("-m", "course_utils", "progress"))
+    said = re.findall(r"(?m)^(\w+) +([1-9]\d*) of", journey.server.python("-m", "exercise_checks", "progress"))
     assert said == [(sheet, str(len(tasks.of_sheet(sheet)))) for sheet in SHEETS]
