@@ -9,7 +9,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import torch
 from markupsafe import Markup
 from torch import Tensor
@@ -27,13 +26,8 @@ __all__ = ["Verdict", "check", "failing_case", "hint", "judge"]
 
 SOLUTIONS = Path(__file__).resolve().parent.parent / "solutions"
 MOST_DRAWN = 64  # numbers of a picture in a report
-CARD = jinja2.Environment(autoescape=True).from_string(
-    '<div style="border-left: 5px solid {{ color }}; padding: 0 0.8em">'
-    "{% for line in lines %}<p>{{ with_code(line) }}</p>{% endfor %}"
-    "{% if printed %}<p>{{ heading }}</p><pre>{{ printed }}</pre>{% endif %}"
-    "{% if trouble %}<p>{{ with_code(trouble) }}</p>{% endif %}"
-    "{{ image }}</div>"
-)
+CARD = Markup('<div style="border-left: 5px solid {}; padding: 0 0.8em">{}</div>')
+PARAGRAPH, PRE = Markup("<p>{}</p>"), Markup("<pre>{}</pre>")
 
 # Python's own functions and types, should a notebook have put others in their place.
 OWN = {name: value for name, value in vars(builtins).items() if type(value) in (type, type(len))}
@@ -141,16 +135,15 @@ class Report:
     def _repr_mimebundle_(self, include=None, exclude=None):
         said, _, printed = self.verdict.message.partition(f"\n{PRINTED} ")  # what was printed keeps its lines
         drawing = picture(self.verdict)
-        page = CARD.render(
-            color="#009E73" if self.verdict.passed else "#D55E00" if self.verdict.written else "#767676",
-            lines=(self._lead + said).splitlines(),
-            heading=PRINTED,
-            printed=printed,
-            trouble=self.trouble,
-            image=Markup(drawing.html) if drawing else "",
-            with_code=with_code,
-        )
-        return {"text/plain": repr(self), "text/html": page}, {}
+        parts = [PARAGRAPH.format(with_code(line)) for line in (self._lead + said).splitlines()]
+        if printed:
+            parts += [PARAGRAPH.format(PRINTED), PRE.format(printed)]
+        if self.trouble:
+            parts.append(PARAGRAPH.format(with_code(self.trouble)))
+        if drawing:
+            parts.append(Markup(drawing.html))
+        color = "#009E73" if self.verdict.passed else "#D55E00" if self.verdict.written else "#767676"
+        return {"text/plain": repr(self), "text/html": str(CARD.format(color, Markup().join(parts)))}, {}
 
 
 def picture(verdict: Verdict) -> Picture | None:

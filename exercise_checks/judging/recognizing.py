@@ -12,10 +12,10 @@ from exercise_checks.judging.comparing import compare
 from exercise_checks.running.observing import Case, Failure, Observation, observe
 from exercise_checks.tasks.task import Misconception, Task
 
-# What a learner returned can have any form, and a predicate may stumble over it: then it is not the form asked for.
-STUMBLES = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError)
+# What a task's own predicate raises when a value is not of the form that was asked for.
+WRONG_FORM = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError)
+MOST_TO_MATCH = 200_000  # numbers in a value given to a predicate: it is soon done with these
 Seen = Sequence[Observation]
-MOST_TO_MATCH = 200_000  # numbers of a value that predicates compute with, so that they are soon done
 
 
 @lru_cache(maxsize=256)
@@ -40,13 +40,14 @@ def recognize(task: Task, cases: tuple[Case, ...], seen: Seen, right: Seen | Non
         return None
     known = [(m, None if m.matches else shown(task, m.wrong, cases)) for m in task.misconceptions]
     for misconception, expected in known:
-        if _matches(misconception, cases, seen) if misconception.matches else _same(task, seen, expected):
+        if _same(task, seen, expected) if expected else _matches(misconception, cases, seen):
             return misconception
     for as_seen in (lambda value: value, _in_float32):
         for misconception, expected in known:
             if not (expected and _alike(task, seen, expected, as_seen)):
                 continue
-            if not (right and _alike(task, right, expected, as_seen)):  # else it is known by its marks alone
+            # One with the right values says nothing about wrong ones: only its gradients or its changes are wrong.
+            if not (right and _alike(task, right, expected, as_seen)):
                 return misconception
     return None
 
@@ -71,12 +72,18 @@ def _matches(misconception: Misconception, cases: tuple[Case, ...], seen: Seen) 
         with warnings.catch_warnings(action="ignore"):
             pairs = zip(seen, cases, strict=True)
             return all(misconception.matches(s.value, *case.args, **case.kwargs) for s, case in pairs)
-    except STUMBLES:
+    except WRONG_FORM:
         return False
 
 
 def _same(task: Task, seen: Seen, expected: Seen) -> bool:
-    return _alike(task, seen, expected) and all(_same_marks(task, *pair) for pair in zip(seen, expected, strict=True))
+    """Whether both are alike, change the same arguments, and have the same gradients."""
+    return _alike(task, seen, expected) and all(
+        s.changed == e.changed
+        and _error(s.gradient_failure) == _error(e.gradient_failure)
+        and compare(s.gradients, e.gradients, task) is None
+        for s, e in zip(seen, expected, strict=True)
+    )
 
 
 def _alike(task: Task, seen: Seen, expected: Seen, as_seen: Callable = lambda value: value) -> bool:
@@ -107,12 +114,3 @@ def _in_float32(value):
     if isinstance(value, dict):
         return {key: _in_float32(item) for key, item in value.items()}
     return tuple(map(_in_float32, value)) if isinstance(value, tuple) else value
-
-
-def _same_marks(task: Task, seen: Observation, expected: Observation) -> bool:
-    """Whether both change the same arguments, and have the same gradients."""
-    if seen.changed != expected.changed or seen.gradients.keys() != expected.gradients.keys():
-        return False
-    if _error(seen.gradient_failure) != _error(expected.gradient_failure):
-        return False
-    return all(compare(seen.gradients[key], found, task) is None for key, found in expected.gradients.items())
