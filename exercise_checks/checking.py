@@ -1,7 +1,4 @@
-"""What a learner calls in a sheet: `check` says which mistake was made, `hint` leads on.
-
-Sheets import three names from here: `check`, `hint` and `failing_case`.
-"""
+"""What a learner calls in a sheet: `check` says which mistake was made, `hint` leads on."""
 
 import builtins
 import contextlib
@@ -10,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from IPython.display import display
 from markupsafe import Markup
 from torch import Tensor
 
 from course_utils import plotting
-from course_utils.plotting import Picture
 from exercise_checks import progress, tasks
 from exercise_checks.judging import Verdict, judge
 from exercise_checks.judging.wording import PRINTED
@@ -51,22 +48,16 @@ def check(task_id: str, obj) -> None:
     replaced = {name: value for name, value in builtins.__dict__.items() if name in OWN and value is not OWN[name]}
     builtins.__dict__.update(OWN)
     try:
-        _check(task_id, obj)
+        verdict = judge(task_id, obj, observe=child.observe)
+        trouble = ""
+        if type(task_id) is str and task_id in {task.id for task in tasks.every()}:
+            _last_verdicts[task_id] = verdict
+            trouble = progress.record(task_id, verdict.passed) if verdict.written else ""
+        display(Report(verdict, trouble))  # outside of a notebook, it prints
     except BaseException as error:  # a notebook can put anything in the place of anything
         _say(f"This cannot be checked: that raised {type_name(error)}. If this stays, restart the kernel.")
     finally:
         builtins.__dict__.update(replaced)
-
-
-def _check(task_id: str, obj) -> None:
-    from IPython.display import display  # outside of a notebook, it prints
-
-    verdict = judge(task_id, obj, observe=child.observe)
-    trouble = ""
-    if type(task_id) is str and task_id in {task.id for task in tasks.every()}:
-        _last_verdicts[task_id] = verdict
-        trouble = progress.record(task_id, verdict.passed) if verdict.written else ""
-    display(Report(verdict, trouble))
 
 
 def _say(sentence: str) -> None:
@@ -146,7 +137,7 @@ class Report:
         return {"text/plain": repr(self), "text/html": str(CARD.format(color, Markup().join(parts)))}, {}
 
 
-def picture(verdict: Verdict) -> Picture | None:
+def picture(verdict: Verdict) -> plotting.Picture | None:
     """Target, yours and the difference, for the matrix with the first wrong value; None if there is none to draw."""
     found = verdict.difference
     if found is None or found.want is None or found.want.ndim < 2:

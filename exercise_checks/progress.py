@@ -7,7 +7,6 @@ import errno
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +24,7 @@ ONE_TRY = """
 """
 
 
-@dataclass
-class Entry:
+class Entry(NamedTuple):
     """What is known of one task: the day it was passed (or ""), and how often it was tried until then."""
 
     passed: str = ""
@@ -35,9 +33,7 @@ class Entry:
 
 def file() -> Path | None:
     """Return where progress is kept, or None where nothing is to be kept."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen is None:
-        return Path(__file__).resolve().parent.parent / "progress.sqlite3"
+    chosen = os.environ.get(VARIABLE, Path(__file__).resolve().parent.parent / "progress.sqlite3")
     return Path(chosen) if chosen else None
 
 
@@ -82,7 +78,7 @@ def _read() -> tuple[dict[str, Entry], str]:
         with closing(_connect(path, "rw")) as connection:
             begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tasks'").fetchone()
             rows = connection.execute("SELECT id, passed, tries FROM tasks") if begun else ()
-            return {task_id: Entry(passed, tries) for task_id, passed, tries in rows}, ""
+            return {task_id: Entry(*rest) for task_id, *rest in rows}, ""
     except (sqlite3.Error, OSError) as error:
         return {}, f"The file {path.name} with your progress cannot be read ({error})."
 

@@ -68,8 +68,7 @@ def diagnose(task: Task, cases: tuple[Case, ...], seen: Sequence[Observation]) -
                 found = found.within(wording.where(task, case))
             known = recognize(task, cases, seen, right)
             sentences = [known.sentence if known else "", found.sentence, wording.printed(got.printed)]
-            message = "\n".join(sentence for sentence in sentences if sentence)
-            return Verdict(False, message, known and known.name, case=case, difference=found)
+            return Verdict(False, "\n".join(filter(None, sentences)), known and known.name, case=case, difference=found)
     if len(seen) != len(cases):
         return Verdict(False, f"Only {len(seen)} of {len(cases)} cases gave an answer.")
     return Verdict(True, f"Passed: {task.title}.")

@@ -1,5 +1,6 @@
 """Recognize a known mistake: the one that shows, on all cases, what the learner's answer shows."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from exercise_checks.judging.comparing import compare
-from exercise_checks.running.observing import Case, Failure, Observation, observe
+from exercise_checks.running.observing import Case, Observation, observe
 from exercise_checks.tasks.task import Misconception, Task
 
 # What a task's own predicate raises when a value is not of the form that was asked for.
@@ -68,43 +69,34 @@ def size(value) -> int:
 def _matches(misconception: Misconception, cases: tuple[Case, ...], seen: Seen) -> bool:
     if any(s.failure or size(s.value) > MOST_TO_MATCH for s in seen):
         return False
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            pairs = zip(seen, cases, strict=True)
-            return all(misconception.matches(s.value, *case.args, **case.kwargs) for s, case in pairs)
-    except WRONG_FORM:
-        return False
+    with warnings.catch_warnings(action="ignore"), contextlib.suppress(*WRONG_FORM):
+        pairs = zip(seen, cases, strict=True)
+        return all(misconception.matches(s.value, *case.args, **case.kwargs) for s, case in pairs)
+    return False
 
 
 def _same(task: Task, seen: Seen, expected: Seen) -> bool:
     """Whether both are alike, change the same arguments, and have the same gradients."""
-    return _alike(task, seen, expected) and all(
-        s.changed == e.changed
-        and _error(s.gradient_failure) == _error(e.gradient_failure)
-        and compare(s.gradients, e.gradients, task) is None
-        for s, e in zip(seen, expected, strict=True)
-    )
+    pairs = zip(map(_beside_value, seen), map(_beside_value, expected), strict=True)
+    return _alike(task, seen, expected) and not any(compare(got, want, task) for got, want in pairs)
+
+
+def _beside_value(seen: Observation) -> tuple:
+    failure = seen.gradient_failure and replace(seen.gradient_failure, words="", line="")
+    return seen.changed, failure, seen.gradients
 
 
 def _alike(task: Task, seen: Seen, expected: Seen, as_seen: Callable = lambda value: value) -> bool:
     """Whether both have the same values, and fail on the same cases with the same kind of exception."""
-    pairs = list(zip(seen, expected, strict=True))
-    if all(s.failure for s in seen):  # with nothing else to go by, the exception's words count, too
-        return all(e.failure and replace(e.failure, line=s.failure.line) == s.failure for s, e in pairs)
-    return all(_alike_once(task, s, e, as_seen) for s, e in pairs)
-
-
-def _alike_once(task: Task, seen: Observation, expected: Observation, as_seen: Callable) -> bool:
-    if seen.failure or expected.failure:
-        return _error(seen.failure) == _error(expected.failure)
-    value = seen.value
-    if isinstance(expected.value, dict) and isinstance(value, dict):  # a mistake may say less than the answer
-        value = {key: item for key, item in value.items() if key in expected.value}
-    return compare(as_seen(value), as_seen(expected.value), task) is None
-
-
-def _error(failure: Failure | None) -> tuple | None:
-    return failure and (failure.kind, failure.error)
+    nothing_else = all(s.failure for s in seen)  # to go by: then the exception's words count, too
+    ignored = {"line": ""} if nothing_else else {"line": "", "words": ""}
+    for pair in zip(seen, expected, strict=True):
+        got, want = (replace(o.failure, **ignored) if o.failure else as_seen(o.value) for o in pair)
+        if isinstance(got, dict) and isinstance(want, dict):  # a mistake may say less than the answer
+            got = {key: item for key, item in got.items() if key in want}
+        if compare(got, want, task):
+            return False
+    return True
 
 
 def _in_float32(value):
