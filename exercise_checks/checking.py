@@ -55,17 +55,13 @@ def check(task_id: str, obj) -> None:
             trouble = progress.record(task_id, verdict.passed) if verdict.written else ""
         display(Report(verdict, trouble))  # outside of a notebook, it prints
     except BaseException as error:  # a notebook can put anything in the place of anything
-        _say(f"This cannot be checked: that raised {type_name(error)}. If this stays, restart the kernel.")
+        sentence = f"This cannot be checked: that raised {type_name(error)}. If this stays, restart the kernel."
+        for place in (sys.stdout, sys.stderr, sys.__stderr__):  # a notebook can close its own output, too
+            with contextlib.suppress(BaseException):
+                print(sentence, file=place)
+                break
     finally:
         builtins.__dict__.update(replaced)
-
-
-def _say(sentence: str) -> None:
-    """Print a sentence wherever that is possible: a notebook can close its own output, too."""
-    for place in (sys.stdout, sys.stderr, sys.__stderr__):
-        with contextlib.suppress(BaseException):
-            print(sentence, file=place)
-            return
 
 
 def hint(task_id: str) -> None:
@@ -126,13 +122,12 @@ class Report:
     def _repr_mimebundle_(self, include=None, exclude=None):
         said, _, printed = self.verdict.message.partition(f"\n{PRINTED} ")  # what was printed keeps its lines
         drawing = picture(self.verdict)
-        parts = [PARAGRAPH.format(with_code(line)) for line in (self._lead + said).splitlines()]
-        if printed:
-            parts += [PARAGRAPH.format(PRINTED), PRE.format(printed)]
-        if self.trouble:
-            parts.append(PARAGRAPH.format(with_code(self.trouble)))
-        if drawing:
-            parts.append(Markup(drawing.html))
+        parts = [
+            *(PARAGRAPH.format(with_code(line)) for line in (self._lead + said).splitlines()),
+            PARAGRAPH.format(PRINTED) + PRE.format(printed) if printed else "",
+            PARAGRAPH.format(with_code(self.trouble)) if self.trouble else "",
+            Markup(drawing.html) if drawing else "",
+        ]
         color = "#009E73" if self.verdict.passed else "#D55E00" if self.verdict.written else "#767676"
         return {"text/plain": repr(self), "text/html": str(CARD.format(color, Markup().join(parts)))}, {}
 

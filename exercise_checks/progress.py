@@ -52,7 +52,8 @@ def record(task_id: str, passed: bool) -> str:
     Two notebooks may do this at once. What cannot be written changes nothing in the file.
     """
     path = file()
-    if path is None or _is_solution():
+    notebook = Path(os.environ.get("JPY_SESSION_NAME", ""))  # which JupyterLab tells the kernel
+    if path is None or notebook.parent.name == "solutions":  # a solution that is run for reading earns nothing
         return ""
     try:
         with closing(_connect(path, "rwc")) as connection, connection:
@@ -62,11 +63,6 @@ def record(task_id: str, passed: bool) -> str:
     except (sqlite3.Error, OSError) as error:
         return f"Your progress could not be noted in {path.name} ({error}). The verdict above stands all the same."
     return ""
-
-
-def _is_solution() -> bool:
-    """A solution that is run for reading earns nothing. JupyterLab tells the kernel which notebook it serves."""
-    return Path(os.environ.get("JPY_SESSION_NAME", "")).parent.name == "solutions"
 
 
 def _read() -> tuple[dict[str, Entry], str]:

@@ -44,8 +44,7 @@ def judge(task_id: str, obj, seed: int | None = None, observe: Callable = observ
             return diagnose(task, cases, observe(task.use, obj, cases, task.seconds))
     except KeyboardInterrupt:
         return Verdict(False, "The check was interrupted.")
-    # What a learner's code does to torch, or when it is merely looked at, is not known: the sheet goes on all the same.
-    except BaseException as error:
+    except BaseException as error:  # a learner's code can do anything to torch, or when it is merely looked at
         trouble = f"looking at it raised {type_name(error)}"
         return Verdict(False, f"What was handed in cannot be checked: {trouble}. If this stays, restart the kernel.")
 
@@ -66,7 +65,7 @@ def diagnose(task: Task, cases: tuple[Case, ...], seen: Sequence[Observation]) -
         if found := _difference(task, case, got, right and right[number]):
             if found.kind is not DifferenceKind.REFUSED:  # the task's own sentence says all
                 found = found.within(wording.where(task, case))
-            known = recognize(task, cases, seen, right)
+            known = recognize(task, cases, seen, right) if len(seen) == len(cases) else None
             sentences = [known.sentence if known else "", found.sentence, wording.printed(got.printed)]
             return Verdict(False, "\n".join(filter(None, sentences)), known and known.name, case=case, difference=found)
     if len(seen) != len(cases):

@@ -32,24 +32,20 @@ def shown(task: Task, answer: Callable, cases: tuple[Case, ...]) -> list[Observa
 
 
 def recognize(task: Task, cases: tuple[Case, ...], seen: Seen, right: Seen | None) -> Misconception | None:
-    """Return the misconception that shows all that was `seen`, or None; `right` is what the oracle shows, or None.
+    """Return the misconception that shows all that was `seen`, or None; `right` is what the oracle shows, if it counts.
 
     Failing that, one whose values are the same; then one whose values are the same but for their dtype, since two
     mistakes may meet.
     """
-    if len(seen) != len(cases):
-        return None
-    known = [(m, None if m.matches else shown(task, m.wrong, cases)) for m in task.misconceptions]
-    for misconception, expected in known:
-        if _same(task, seen, expected) if expected else _matches(misconception, cases, seen):
-            return misconception
+    expected = {m: shown(task, m.wrong, cases) for m in task.misconceptions if not m.matches}
+    for m in task.misconceptions:
+        if _matches(m.matches, cases, seen) if m.matches else _same(task, seen, expected[m]):
+            return m
     for as_seen in (lambda value: value, _in_float32):
-        for misconception, expected in known:
-            if not (expected and _alike(task, seen, expected, as_seen)):
-                continue
-            # One with the right values says nothing about wrong ones: only its gradients or its changes are wrong.
-            if not (right and _alike(task, right, expected, as_seen)):
-                return misconception
+        for m, e in expected.items():
+            # If the oracle has these values, too, then they are no sign of a mistake.
+            if _alike(task, seen, e, as_seen) and not (right and _alike(task, right, e, as_seen)):
+                return m
     return None
 
 
@@ -66,12 +62,11 @@ def size(value) -> int:
     return sum(map(size, value)) if isinstance(value, (tuple, list)) else 1
 
 
-def _matches(misconception: Misconception, cases: tuple[Case, ...], seen: Seen) -> bool:
+def _matches(matches: Callable[..., bool], cases: tuple[Case, ...], seen: Seen) -> bool:
     if any(s.failure or size(s.value) > MOST_TO_MATCH for s in seen):
         return False
     with warnings.catch_warnings(action="ignore"), contextlib.suppress(*WRONG_FORM):
-        pairs = zip(seen, cases, strict=True)
-        return all(misconception.matches(s.value, *case.args, **case.kwargs) for s, case in pairs)
+        return all(matches(s.value, *case.args, **case.kwargs) for s, case in zip(seen, cases, strict=True))
     return False
 
 
@@ -88,8 +83,8 @@ def _beside_value(seen: Observation) -> tuple:
 
 def _alike(task: Task, seen: Seen, expected: Seen, as_seen: Callable = lambda value: value) -> bool:
     """Whether both have the same values, and fail on the same cases with the same kind of exception."""
-    nothing_else = all(s.failure for s in seen)  # to go by: then the exception's words count, too
-    ignored = {"line": ""} if nothing_else else {"line": "", "words": ""}
+    # Where every case raises, there are no values to tell two mistakes apart: then the exception's words count, too.
+    ignored = {"line": ""} if all(s.failure for s in seen) else {"line": "", "words": ""}
     for pair in zip(seen, expected, strict=True):
         got, want = (replace(o.failure, **ignored) if o.failure else as_seen(o.value) for o in pair)
         if isinstance(got, dict) and isinstance(want, dict):  # a mistake may say less than the answer

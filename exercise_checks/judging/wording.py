@@ -119,9 +119,6 @@ def where(task: Task, case: Case) -> str:
 def _argument(name: str, value) -> str:
     if not isinstance(value, Tensor):
         return f"{name} = {value!r}"
-    words = [name, "is", shape(value)]
-    if value.dtype != torch.float32:
-        words.append(dtype(value))
-    if not value.is_contiguous():
-        words.append("not contiguous")
-    return " ".join(words)
+    unusual = [] if value.dtype == torch.float32 else [dtype(value)]
+    unusual += [] if value.is_contiguous() else ["not contiguous"]
+    return " ".join([name, "is", shape(value), *unusual])
