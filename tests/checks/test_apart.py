@@ -2,7 +2,6 @@
 
 import builtins
 import ctypes
-import json
 import os
 import re
 import signal
@@ -415,11 +414,11 @@ def test_what_a_notebook_did_to_pythons_own_functions_stops_nothing(name, capsys
 
 
 def test_whatever_breaks_is_a_sentence(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(json, "dumps", refuse)
-    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.sqlite3"))
+    monkeypatch.setattr(progress.json, "dumps", refuse)
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.json"))
     checking.check("corr2d", tasks.find("corr2d").oracle)
     assert capsys.readouterr().out.startswith("This cannot be checked: that raised ValueError.")
-    assert not (tmp_path / "progress.sqlite3").exists()
+    assert not (tmp_path / "progress.json").exists()
 
 
 class Deaf:
