@@ -37,7 +37,7 @@ from cohort_grader.submissions import Submission, collect
 from course_utils.files import write_then_rename
 
 if TYPE_CHECKING:
-    from cohort_grader.sandbox.pool import Workshop as WorkerPool
+    from cohort_grader.sandbox.pool import WorkerPool
 
 KEPT = ".grading"  # in the report folder: what a later start goes on from
 
@@ -228,13 +228,13 @@ def _pool(imports: tuple[str, ...]) -> "WorkerPool":
     if imports not in _pools:
         import torch
 
-        from cohort_grader.sandbox.pool import Workshop as WorkerPool
+        from cohort_grader.sandbox.pool import WorkerPool
 
         torch.set_num_threads(1)
         if _controls:
             # Should the shared process be gone, or of no use, one of its own will do, or say why not.
             with _controls.pop() as control, suppress(RuntimeError):
-                _pools[imports] = WorkerPool(imports=imports, door=control)
+                _pools[imports] = WorkerPool(imports=imports, control=control)
         if imports not in _pools:
             _pools[imports] = WorkerPool(imports=imports)
         Finalize(None, _pools[imports].close, exitpriority=10)

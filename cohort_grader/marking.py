@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from cohort_grader.marks import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
-from cohort_grader.sandbox.pool import CellOutcome, Worker
-from cohort_grader.sandbox.pool import Workshop as WorkerPool
+from cohort_grader.sandbox.pool import CellOutcome, Ending, EndingKind, Worker, WorkerPool
 from cohort_grader.submissions import Submission
 from exercise_checks import tasks
 from exercise_checks.judging import DifferenceKind, Verdict, cases_of, diagnose
@@ -34,7 +33,12 @@ KNOWN_ERRORS = (
     *("NotImplementedError", "OverflowError", "RecursionError", "RuntimeError", "SystemExit", "TypeError"),
     *("UnboundLocalError", "ValueError", "ZeroDivisionError"),
 )
-FIXED_ENDINGS = ("it was stopped: ", "it was ended by SIGSEGV ", "it was ended by SIGKILL ")
+# Of these ends, the words hold something that the submission's code may have chosen, a secret number for example.
+TOLD_OF_AN_END = {
+    EndingKind.EXITED: "it ended itself.",
+    EndingKind.SIGNALED: "it was ended.",
+    EndingKind.UNREADABLE: "its reply was not readable.",
+}
 # What may be said of a secret case.
 TOLD = {
     FailureKind.UNUSABLE: "it cannot be used as the task asks",
@@ -82,7 +86,7 @@ def mark(pool: WorkerPool, submission: Submission, sheet: str, seed: int) -> Mar
         results = [_try(worker, task, secret_seed(seed, task.id)) for task in of_sheet]
     spoken = _speak(pool, submission, [r for r in results if r.needs_words])
     marks = tuple(_task_mark(result, spoken.get(result.task.id), submission.cells) for result in results)
-    flags = [f"{r.task.id}: the process ended: {r.ended}" for r in results if r.ended]
+    flags = [f"{r.task.id}: the process ended: {r.ended.words}" for r in results if r.ended]
     flags += [f"{r.task.id}: {r.trouble}" for r in results if r.trouble]
     flags += [NOT_SEARCHED] if uses is None else [f"{name}: uses {', '.join(found)}" for name, found in uses.items()]
     return Mark(submission.learner, marks, "", cells, tuple(flags[:MOST_FLAGS]), pool.level, tuple(pool.missing))
@@ -96,7 +100,7 @@ class _Result:
     cases: tuple[Case, ...]
     seen: Sequence[Observation]
     verdict: Verdict
-    ended: str
+    ended: Ending | None
     trouble: str
 
     @property
@@ -111,7 +115,7 @@ class _Result:
 def _try(worker: Worker, task: Task, seed: int) -> _Result:
     cases = cases_of(task, seed)
     seen = worker.observe(task.id, task.use, cases, task.seconds)
-    ended = worker.ended or ""
+    ended = worker.ended
     try:
         if task.accept and max((size(observation.value) for observation in seen), default=0) > MOST_TO_ACCEPT:
             raise OverflowError
@@ -163,7 +167,8 @@ def _task_mark(result: _Result, public: Verdict | None, cells: Sequence[str]) ->
 def _without_secrets(result: _Result, cells: Sequence[str]) -> str:
     """What can be said of a task by its secret cases alone: the mistake's name, the kind of case, the kind of fault."""
     if result.ended:
-        return f"While this task was graded, the process ended: {_ending(result.ended)}"
+        told = TOLD_OF_AN_END.get(result.ended.kind, result.ended.words)
+        return f"While this task was graded, the process ended: {told}"
     if result.trouble:
         return "What came back could not be judged: it is too large, or has a form that no answer has."
     if result.out_of_time:
@@ -174,13 +179,6 @@ def _without_secrets(result: _Result, cells: Sequence[str]) -> str:
     lead = "Right on the cases that `check` uses, but not on others of the same kinds."
     where = f"On {case.label}: {_fault(result, case, cells)}." if case else "It cannot be used as the task asks."
     return "\n".join((*known, lead, where))
-
-
-def _ending(ended: str) -> str:
-    """How a process ended, without the numbers that its code may have chosen, from a secret case for example."""
-    if ended.startswith(FIXED_ENDINGS):
-        return ended
-    return f"{re.split(r'(?: with| by|:) ', ended)[0].rstrip('.')}."
 
 
 def _fault(result: _Result, case: Case, cells: Sequence[str]) -> str:

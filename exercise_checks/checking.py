@@ -19,7 +19,7 @@ from exercise_checks.markup import with_code
 from exercise_checks.running import child
 from exercise_checks.running.observing import type_name
 
-__all__ = ["Verdict", "check", "failing_case", "hint", "judge"]
+__all__ = ["check", "failing_case", "hint"]
 
 SOLUTIONS = Path(__file__).resolve().parent.parent / "solutions"
 MOST_DRAWN = 64  # numbers of a picture in a report

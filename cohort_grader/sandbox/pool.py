@@ -1,24 +1,56 @@
 """The judge's handle on workers: one per submission, sent cells and cases, and believed nothing but bytes."""
 
 import secrets
+import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
+from typing import NamedTuple
 
 from cohort_grader.sandbox import levels as sandbox
 from cohort_grader.sandbox import worker
 from cohort_grader.sandbox.levels import STRONG, Limits
-from cohort_grader.sandbox.processes import START, Core, Process, Spawning, World
+from cohort_grader.sandbox.processes import START, Core, Process, Sandbox, Spawner
 from exercise_checks.running.observing import Case, Failure, FailureKind, Observation
+from exercise_checks.running.process import describe
 from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable, to_observation
 
-__all__ = ["CellOutcome", "Limits", "Worker", "WorkerPool"]
+__all__ = ["CellOutcome", "Ending", "EndingKind", "Limits", "Worker", "WorkerPool"]
 
 GRACE = 0.5  # seconds for a request and its reply to be sent, on a busy machine
 SEARCH = 10.0  # seconds to look through a submission's source
-MOST_RESTARTS = 20
+MOST_RESTARTS, TOO_OFTEN = 20, "it was stopped: it had to be started too often."
 DEFAULT_LIMITS = Limits()
+
+
+class EndingKind(Enum):
+    """Why a worker's process is gone."""
+
+    STOPPED = "stopped"  # the submission's time, or the number of its restarts, was used up
+    CRASHED = "crashed"  # it touched memory that is not its own, or took too much
+    EXITED = "exited"
+    SIGNALED = "signaled"
+    UNREADABLE = "unreadable"  # what it sent is no reply
+
+
+class Ending(NamedTuple):
+    """How a worker's process ended: decided upon by the kind, told to the instructor in the words."""
+
+    kind: EndingKind
+    words: str
+
+    @classmethod
+    def of(cls, status: int) -> "Ending":
+        """The end with this exit status, or minus the signal, that a process chose or met by itself.
+
+        >>> Ending.of(3).kind
+        <EndingKind.EXITED: 'exited'>
+        """
+        crashed = -status in (signal.SIGSEGV, getattr(signal, "SIGKILL", None))
+        kind = EndingKind.EXITED if status >= 0 else EndingKind.CRASHED if crashed else EndingKind.SIGNALED
+        return cls(kind, describe(status))
 
 
 @dataclass(frozen=True)
@@ -72,9 +104,9 @@ class WorkerPool:
         self._core = Core()
         try:
             if self.level == STRONG:
-                self._starter = World(limits, self._core.number, imports, control)
+                self._starter = Sandbox(limits, self._core.number, imports, control)
             else:
-                self._starter = Spawning(limits, self._core.number, imports)
+                self._starter = Spawner(limits, self._core.number, imports)
         except BaseException:
             self._core.give_back()
             raise
@@ -103,12 +135,12 @@ class Worker:
     """One submission. A process that ends, hangs or lies is replaced by a new one, in which the cells are run anew.
 
     Attributes:
-        ended: why the last process is gone, as a sentence; None while one is there, or if a call was only too slow.
+        ended: why the last process is gone; None while one is there, or if a call was only too slow.
     """
 
     def __init__(self, start, limits: Limits, cells: tuple[str, ...], name: str):
         self.name, self.cells, self.limits = name, cells, limits
-        self.ended: str | None = None
+        self.ended: Ending | None = None
         self._start, self._process, self._channel = start, None, None
         self._deadline = time.monotonic() + limits.total_seconds
         self._restarts, self._cells_ran = 0, False
@@ -159,7 +191,7 @@ class Worker:
         seconds = self.limits.seconds_per_task or seconds
         seen, left = [], seconds
         if not self._ready():
-            return [Observation(failure=Failure(FailureKind.ENDED, self.ended or ""))]
+            return [Observation(failure=Failure(FailureKind.ENDED, self.ended.words))]
         for case in cases:
             observation, spent = self._observe_one(entry, use, case, left)
             left -= spent
@@ -186,10 +218,10 @@ class Worker:
         """Have a process in which all cells have run that can be run; False if that is not possible (any more)."""
         while self._process is None or not self._cells_ran:
             if self._used_up():
-                self.ended = self.ended or self._used_up_words()
+                self.ended = self.ended or self._out_of_time()
                 return False
             if self._restarts > MOST_RESTARTS:
-                self.ended = self.ended or "it was stopped: it had to be started too often."
+                self.ended = self.ended or Ending(EndingKind.STOPPED, TOO_OFTEN)
                 return False
             if self._process is None:
                 self._begin()
@@ -210,7 +242,7 @@ class Worker:
         try:
             kind, _, trouble = self._channel.receive(time.monotonic() + START)
         except Gone:
-            kind, trouble = worker.STARTED, self._process.how_it_ended().rstrip(".")
+            kind, trouble = worker.STARTED, describe(self._process.wait()).rstrip(".")
         if kind != worker.STARTED or trouble:
             self.close()
             raise RuntimeError(f"No worker can be started: {trouble}.")
@@ -231,15 +263,13 @@ class Worker:
             failure = self._end(error)
             if failure.kind is FailureKind.TIME_UP:
                 failure = replace(failure, words=f"{self.limits.seconds_per_cell:g}")
-        self._outcomes.setdefault(
-            index, CellOutcome(index, failure is None, failure)
-        )  # the first time counts, but for a later end
+        # The first time counts, but for a later end.
+        self._outcomes.setdefault(index, CellOutcome(index, failure is None, failure))
         return self._process is not None
 
     def _not_run(self, index: int) -> CellOutcome:
-        return CellOutcome(
-            index, False, Failure(FailureKind.NOT_RUN, self.ended or "time was up before this cell's turn.")
-        )
+        words = self.ended.words if self.ended else "time was up before this cell's turn."
+        return CellOutcome(index, False, Failure(FailureKind.NOT_RUN, words))
 
     def _ask(self, kind: int, request: tuple, seconds: float):
         deadline = min(time.monotonic() + seconds + GRACE, self._deadline)
@@ -257,29 +287,25 @@ class Worker:
     def _used_up(self) -> bool:
         return time.monotonic() >= self._deadline
 
-    def _used_up_words(self) -> str:
-        return f"it was stopped: the {self.limits.total_seconds:g} s for the whole submission are used up."
+    def _out_of_time(self) -> Ending:
+        words = f"it was stopped: the {self.limits.total_seconds:g} s for the whole submission are used up."
+        return Ending(EndingKind.STOPPED, words)
 
     def _end(self, error: Exception) -> Failure:
         """End the process because of `error`, and return that as it is seen from outside."""
         if self._used_up():
-            self.ended = self._used_up_words()
+            self.ended = self._out_of_time()
         elif isinstance(error, TooLate):
             self.ended = None
         elif isinstance(error, Unreadable):
-            self.ended = f"its reply was not readable: {error}"
+            self.ended = Ending(EndingKind.UNREADABLE, f"its reply was not readable: {error}")
         else:
-            self.ended = self._process.how_it_ended()
+            self.ended = Ending.of(self._process.wait())
         self._leave()
-        return Failure(FailureKind.ENDED, self.ended) if self.ended else Failure(FailureKind.TIME_UP)
+        return Failure(FailureKind.ENDED, self.ended.words) if self.ended else Failure(FailureKind.TIME_UP)
 
     def _leave(self) -> None:
         if self._process is not None:
             self._channel.close()
             self._process.kill()
             self._process = self._channel = None
-
-
-def Workshop(*args, door: socket.socket | None = None, **options) -> WorkerPool:
-    """For now, until all users say `WorkerPool`."""
-    return WorkerPool(*args, control=door, **options)

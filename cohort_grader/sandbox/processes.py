@@ -22,8 +22,7 @@ from typing import Protocol
 
 from cohort_grader.sandbox import levels, namespaces, worker
 from cohort_grader.sandbox.levels import Limits
-from exercise_checks.running import other_process
-from exercise_checks.running.other_process import describe
+from exercise_checks.running import process
 
 GRACE = 2.0  # seconds beyond its own limit that a worker has to say so itself, before it is stopped
 START = 120.0  # seconds to import torch on a busy machine
@@ -36,8 +35,8 @@ class Process(Protocol):
     def kill(self) -> int:
         """End it, wait until it has ended, and return its exit status, or minus the signal that ended it."""
 
-    def how_it_ended(self) -> str:
-        """Why it has closed its connection, as a sentence."""
+    def wait(self) -> int:
+        """The same, but give it a moment to end by itself: it has closed its connection, and the reason is its own."""
 
 
 class Core:
@@ -190,10 +189,9 @@ class SandboxedChild:
             self.status = os.waitstatus_to_exitcode(self.sandbox.reap(self.number))
         return self.status
 
-    def how_it_ended(self) -> str:
-        # It has closed its connection: give it the time to end by itself, so that the reason is its own.
+    def wait(self) -> int:
         select.select([self.handle], [], [], GRACE)
-        return describe(self.kill())
+        return self.kill()
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -228,7 +226,7 @@ class SpawnedChild:
         scratch, caches = (os.path.join(self.folder, name) for name in ("scratch", "caches"))
         os.mkdir(scratch)
         os.mkdir(caches)
-        self.process = other_process.start(
+        self.process = process.start(
             lambda number: levels.command("run_spawned", number, *spawner.arguments),
             connection,
             cwd=scratch,
@@ -241,15 +239,15 @@ class SpawnedChild:
     def kill(self) -> int:
         """End it, and what it started as far as that can be found; return its exit status."""
         if self in self.spawner.children:
-            other_process.end(self.process)
+            process.end(self.process)
             _remove(self.folder)
             self.spawner.children.discard(self)
         return self.process.returncode
 
-    def how_it_ended(self) -> str:
+    def wait(self) -> int:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(GRACE)
-        return describe(self.kill())
+        return self.kill()
 
 
 def _remove(folder: str) -> None:
@@ -261,4 +259,3 @@ def _remove(folder: str) -> None:
     shutil.rmtree(folder)
 
 
-World, Spawning = Sandbox, Spawner  # the names by which `pool` knows them

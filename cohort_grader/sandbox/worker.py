@@ -22,7 +22,7 @@ from pathlib import Path
 from cohort_grader.sandbox import landlock, levels, linux, namespaces, seccomp, visible
 from cohort_grader.sandbox.levels import Limits
 from exercise_checks.running import limits as system_limits
-from exercise_checks.running import other_process
+from exercise_checks.running import process
 
 # Requests and replies of a worker; BEGUN comes while a cell runs, with the number of a statement.
 STARTED, RUN, OBSERVE, SEARCH, BEGUN = 0, 1, 2, 3, 4
@@ -318,12 +318,12 @@ def run_spawned(connection: int, core: int, imports: tuple[str, ...], *limits) -
     """Serve one submission in this process, which was started for it alone, in its scratch folder.
 
     Args:
-        connection: number of a stream socket to the judge, for `other_process.take`.
+        connection: number of a stream socket to the judge, for `process.take`.
         core: on which it runs.
         imports: modules beside those that every sheet needs.
         limits: the fields of `Limits`.
     """
-    with other_process.take(connection) as stream:
+    with process.take(connection) as stream:
         try:
             _import_everything(imports)
             levels.clean_environment(os.getcwd())

@@ -96,5 +96,5 @@ by 0.33. Cut to black or white: 0 % of the pixels.'
             answer, low, high = answer.clamp(0, 1), 0, 1
         self.after = answer
         figure, alt = maps.draw_images({"before": self.photo, name: answer}, None, low, high, None)
-        rows = "; ".join(" ".join(f"{float(v):g}" for v in line) for line in self.cells)
+        rows = "; ".join(" ".join(f"{float(v) + 0:g}" for v in line) for line in self.cells)  # + 0: none is -0
         return View([" ".join(lines)], figure, f"Kernel [{rows}]. {about} {alt}")

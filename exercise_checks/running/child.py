@@ -39,7 +39,8 @@ from exercise_checks.running import limits, observing, process
 from exercise_checks.running.observing import MOST_PRINTED, Case, Failure, FailureKind, Observation, type_name
 from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable, from_observation, to_observation
 
-GRACE = 1.0  # seconds beyond its time, or after it was asked to end, that a child has before it is killed
+CAN_ASK = hasattr(faulthandler, "register")  # whether a child, when asked to end, writes first at which line it is
+GRACE = 1.0  # seconds that it has for that, before it is killed
 START = 60.0  # seconds for a second Python to import torch, on a slow computer
 MOST_MEMORY = 4 << 30  # bytes that a fork may take beyond what the kernel has
 MOST_REPLY, MOST_LEFT = 1 << 29, 1 << 16  # bytes
@@ -86,9 +87,9 @@ class _Inside:
         self.printed = open(Path(folder, PRINTED), "w", encoding="utf-8")  # noqa: SIM115
         self.dump = open(Path(folder, DUMP), "w")  # noqa: SIM115
         faulthandler.disable()  # a fork has the kernel's, which writes into the notebook
-        if hasattr(faulthandler, "register"):
+        if CAN_ASK:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            faulthandler.register(signal.SIGTERM, self.dump, chain=True)  # write the line, then end
+            faulthandler.register(signal.SIGTERM, self.dump, all_threads=False, chain=True)
         if sys.platform == "linux":
             limits.adopt_orphans()
         logging.disable()  # Jupyter would note in the server's log each picture that is not shown
@@ -96,7 +97,8 @@ class _Inside:
 
     def answer(self, use: str, obj, cases: Sequence[Case], seconds: float) -> None:
         """Send each observation as soon as it is there, so that a later case cannot take it along."""
-        faulthandler.dump_traceback_later(seconds, exit=True, file=self.dump)
+        # For who cannot be asked, or does not listen: to look at a thread while it runs, as this does, can fail.
+        faulthandler.dump_traceback_later(seconds + GRACE / 2 * CAN_ASK, exit=True, file=self.dump)
         for case in cases:
             try:
                 [seen] = observing.observe(use, obj, [case], copy=self.printed)
@@ -127,7 +129,7 @@ class _Child:
 
     def observations(self, cases: Sequence[Case], seconds: float) -> list[Observation]:
         """What it sends, up to the first failure after which no further case is tried; then it is ended."""
-        seen, deadline = [], time.monotonic() + seconds + GRACE
+        seen, deadline = [], time.monotonic() + seconds + (0.0 if CAN_ASK else GRACE)
         late = FailureKind.TIME_UP, f"{seconds:g}"
         try:
             for _ in cases:
@@ -137,12 +139,10 @@ class _Child:
                     break
             return seen
         except KeyboardInterrupt:  # somebody pressed stop
-            with contextlib.suppress(psutil.NoSuchProcess):
-                self.process.terminate()  # at which it writes its line, but for Windows
-            self.end(GRACE)
+            self.end(GRACE, ask=True)
             kind, words = FailureKind.INTERRUPTED, ""
         except TooLate:
-            self.end()
+            self.end(GRACE, ask=True)
             kind, words = late
         except Gone:
             ended = FailureKind.ENDED, process.describe(self.end(GRACE))
@@ -164,10 +164,10 @@ class _Child:
         self.files[name].seek(0)
         return self.files[name].read(MOST_LEFT).decode(errors="replace")
 
-    def end(self, patience: float = 0.0) -> int:
+    def end(self, patience: float = 0.0, ask: bool = False) -> int:
         """End it and all that it started; return its status, as `process.end` does."""
         if self.status is None:
-            self.status = process.end(self.process, patience)
+            self.status = process.end(self.process, patience, ask)
         return self.status
 
     def close(self) -> None:

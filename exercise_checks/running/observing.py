@@ -32,9 +32,8 @@ def _ascii(name: str) -> str:
 
 
 # Where no line is a learner's: torch and NumPy may also lie elsewhere than this environment's other packages.
-HERE = str(Path(__file__).parent)
 _PLACES = {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
-_PLACES |= {HERE, *(str(Path(library.__file__).parent) for library in (torch, np))}
+_PLACES |= {str(Path(file).parent) for file in (__file__, torch.__file__, np.__file__)}
 LIBRARIES = (*_PLACES, *map(_ascii, _PLACES), "<frozen")
 
 
@@ -199,8 +198,6 @@ def _words(error: BaseException) -> str:
 def _own_line(calls: Iterable[tuple[str, int]]) -> str:
     """The first line of the learner's own, "line 3: `return X[i]`", or "". Lines of libraries are none."""
     for file, number in calls:
-        if file.startswith(HERE):  # from here on outwards nothing is the learner's
-            break
         if not file.startswith(LIBRARIES):
             source = linecache.getline(file, number).strip()
             return f"line {number}: `{source}`" if source else f"line {number}"
@@ -211,7 +208,8 @@ def line_in_dump(dump: str) -> str:
     """The learner's own line at which a process was when `faulthandler` wrote this; its main thread comes last."""
     names = {_ascii(name): name for name in linecache.cache}
     *_, main = re.split(r"(?m)^(?:Current t|T)hread 0x", dump)
-    calls = re.findall(r'(?m)^  File "(.*)", line (\d{1,9}) in ', main)
+    own, *_ = re.split(rf'(?m)^  File "{re.escape(_ascii(__file__))}", line \d+ in attempt$', main)
+    calls = re.findall(r'(?m)^  File "(.*)", line (\d{1,9}) in ', own)
     return _own_line((names.get(file, file), int(number)) for file, number in calls)
 
 

@@ -49,15 +49,19 @@ def take(number: int) -> socket.socket:
     return socket.fromshare(sys.stdin.buffer.read()) if WINDOWS else socket.socket(fileno=number)
 
 
-def end(process: subprocess.Popen | psutil.Process, patience: float = 0.0) -> int:
+def end(process: subprocess.Popen | psutil.Process, patience: float = 0.0, ask: bool = False) -> int:
     """End a child of this process and all that it started; return its exit status, or minus the signal that ended it.
 
     Not found is what left the child's group and whose parents have ended by themselves.
 
     Args:
         patience: seconds to wait for the child to end by itself, so that the reason is its own.
+        ask: whether to ask it to, by SIGTERM. (Windows has none, and ends it.)
     """
     started = descendants(process.pid)
+    if ask:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
     if patience:
         with contextlib.suppress(subprocess.TimeoutExpired, psutil.TimeoutExpired):
             process.wait(patience)

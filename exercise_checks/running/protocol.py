@@ -36,6 +36,8 @@ DTYPES = {
     )
     if hasattr(torch, name)
 }
+# Made here, so that a notebook may do to `json.dumps` what it likes.
+_to_json, _from_json = json.JSONEncoder(separators=(",", ":")).encode, json.JSONDecoder().decode
 FAILURE_KINDS = {kind.value: kind for kind in FailureKind}
 
 
@@ -68,7 +70,7 @@ def encode(value) -> bytes:
     >>> decode(encode((1, {"a": [2.5, None]})))
     (1, {'a': [2.5, None]})
     """
-    return json.dumps([_tagged(value, 0)], separators=(",", ":")).encode()
+    return _to_json([_tagged(value, 0)]).encode()
 
 
 def decode(data: bytes | bytearray):
@@ -85,7 +87,7 @@ def decode(data: bytes | bytearray):
         raise Unreadable(f"there are more than {MOST_VALUES} values.")
     try:
         text = str(data, "utf-8")
-        found = json.loads(text)
+        found = _from_json(text)
     except UnicodeDecodeError:
         raise Unreadable("a text is not UTF-8.") from None
     except ValueError:

@@ -28,8 +28,7 @@ from cohort_grader.forbidden import Source, search
 from cohort_grader.marks import PASSED, UNWRITTEN, WRONG, Mark, TaskMark
 from cohort_grader.reports import Entry
 from cohort_grader.sandbox import levels
-from cohort_grader.sandbox.pool import CellOutcome
-from cohort_grader.sandbox.pool import Workshop as WorkerPool
+from cohort_grader.sandbox.pool import CellOutcome, Ending, EndingKind, WorkerPool
 from cohort_grader.submissions import MOST_BYTES, Submission, Unreadable, cells_of, collect
 from exercise_checks import tasks
 from exercise_checks.judging import cases_of
@@ -551,21 +550,28 @@ def test_what_cannot_be_searched_is_flagged(monkeypatch):
     assert (mark.points, mark.flags) == (10, (marking.NOT_SEARCHED,))
 
 
+UNREADABLE = "its reply was not readable."
+
+
 @pytest.mark.parametrize(
     ("ended", "told"),
     [
-        ("it ended itself with exit status 83.", "it ended itself."),
-        ("it was ended by SIGUSR2.", "it was ended."),
-        ("its reply was not readable: 1000252 bytes are announced, 0 are there.", "its reply was not readable."),
-        ("its reply was not readable: a tensor of shape (7, 3) does not fit.", "its reply was not readable."),
-        ("it was ended by SIGSEGV (memory that is not its own was touched).", None),
-        ("it was stopped: it was still running after its time.", None),
+        (Ending.of(83), "it ended itself."),
+        (Ending.of(-signal.SIGUSR2), "it was ended."),
+        (Ending(EndingKind.UNREADABLE, "its reply was not readable: 1000252 bytes are announced."), UNREADABLE),
+        (Ending(EndingKind.UNREADABLE, "its reply was not readable: a tensor of shape (7, 3)."), UNREADABLE),
+        (Ending.of(-signal.SIGSEGV), "it was ended by SIGSEGV (memory that is not its own was touched)."),
+        (
+            Ending(EndingKind.STOPPED, "it was stopped: it had to be started too often."),
+            "it was stopped: it had to be started too often.",
+        ),
     ],
 )
 def test_the_end_of_a_process_carries_no_number_to_the_page(ended, told, monkeypatch):
     monkeypatch.setattr(BenchWorker, "ended", ended)
-    message = by_id(marked(answers={"corr2d": failing(Failure(FailureKind.ENDED, ended))}))["corr2d"].message
-    assert message == f"While this task was graded, the process ended: {told or ended}"
+    answers = {"corr2d": failing(Failure(FailureKind.ENDED, ended.words))}
+    message = by_id(marked(answers=answers))["corr2d"].message
+    assert message == f"While this task was graded, the process ended: {told}"
 
 
 def test_addresses_in_memory_do_not_reach_the_page():

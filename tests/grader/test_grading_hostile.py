@@ -17,8 +17,7 @@ import pytest
 
 import course_utils
 from cohort_grader.sandbox import levels
-from cohort_grader.sandbox.pool import CellOutcome, Limits
-from cohort_grader.sandbox.pool import Workshop as WorkerPool
+from cohort_grader.sandbox.pool import CellOutcome, Limits, WorkerPool
 from exercise_checks import tasks
 from exercise_checks.judging import Verdict, diagnose
 from exercise_checks.running.observing import Case, Failure, FailureKind

@@ -20,10 +20,10 @@ import torch
 import course_utils
 from cohort_grader.sandbox import levels, linux, seccomp, visible
 from cohort_grader.sandbox import pool as pool_module
-from cohort_grader.sandbox.pool import CellOutcome, Limits
-from cohort_grader.sandbox.pool import Workshop as WorkerPool
-from cohort_grader.sandbox.processes import Core, Preloaded, describe
+from cohort_grader.sandbox.pool import CellOutcome, Limits, WorkerPool
+from cohort_grader.sandbox.processes import Core, Preloaded
 from exercise_checks.running.observing import Case, Failure, FailureKind
+from exercise_checks.running.process import describe
 
 ROOT = Path(course_utils.__file__).parents[1]
 LIMITS = Limits(memory_bytes=1 << 30, threads=64)
@@ -160,7 +160,7 @@ def test_a_process_that_ends_is_replaced_for_the_next_task(pool):
         worker.run()
         [seen] = worker.observe("f", "call", ONE * 3, 5)
         assert seen.failure == Failure(FailureKind.ENDED, "it ended itself with exit status 3.")
-        assert worker.ended == "it ended itself with exit status 3."
+        assert worker.ended.words == "it ended itself with exit status 3."
         assert [seen.value for seen in worker.observe("g", "call", ONE, 5)] == [2]
         assert worker.ended is None
 
@@ -236,7 +236,7 @@ def test_time_for_the_whole_submission_is_a_limit():
         assert not any(outcome.ok for outcome in outcomes)
         assert outcomes[0].failure.kind is FailureKind.TIME_UP
         assert outcomes[-1].failure.kind is FailureKind.NOT_RUN
-        assert "8 s" in worker.ended
+        assert "8 s" in worker.ended.words
         [seen] = worker.observe("f", "call", ONE, 5)
         assert seen.failure.kind is FailureKind.ENDED
 
@@ -255,7 +255,7 @@ def test_nothing_is_left_when_the_grader_is_killed(level, tmp_path):
     script = f"""
     import os, threading, time
     from pathlib import Path
-    from cohort_grader.sandbox.pool import Limits, Workshop as WorkerPool
+    from cohort_grader.sandbox.pool import Limits, WorkerPool
     pool = WorkerPool(Limits(seconds_per_cell=100, total_seconds=40), level={level!r})
     worker = pool.open([{loop!r}], "ann")
     threading.Thread(target=worker.run, daemon=True).start()
@@ -322,8 +322,8 @@ def test_sandboxes_from_one_preloaded_process_are_apart():
         return found
     """
     cell = textwrap.dedent(cell)
-    with Preloaded(LIMITS) as preloaded, WorkerPool(LIMITS, door=preloaded.control) as one:
-        with WorkerPool(LIMITS, door=preloaded.control) as other:
+    with Preloaded(LIMITS) as preloaded, WorkerPool(LIMITS, control=preloaded.control) as one:
+        with WorkerPool(LIMITS, control=preloaded.control) as other:
             with one.open([cell], "ann") as ann, other.open([cell], "bob") as bob:
                 for worker in (ann, bob):  # most of what a submission may have
                     [seen] = worker.observe("start", "call", [Case("", (LIMITS.threads - 10,))], 20)
@@ -347,7 +347,7 @@ def test_libraries_that_cannot_be_imported_are_named_to_all_who_ask(monkeypatch)
     with Preloaded(LIMITS) as preloaded:
         for _ in range(2):
             with pytest.raises(RuntimeError, match=r"No worker can be prepared: .*no_such_library"):
-                WorkerPool(LIMITS, door=preloaded.control)
+                WorkerPool(LIMITS, control=preloaded.control)
 
 
 @on_linux
@@ -356,7 +356,7 @@ def test_a_preloaded_process_that_is_gone_is_said():
         preloaded.process.kill()
         preloaded.process.wait()
         with pytest.raises(RuntimeError, match="ended at once"):
-            WorkerPool(LIMITS, door=preloaded.control)
+            WorkerPool(LIMITS, control=preloaded.control)
 
 
 def test_a_pool_can_be_closed_twice_and_with_open_workers():
