@@ -1,11 +1,9 @@
 """What exercise sheets import: `from exercise_checks import check, hint, failing_case`."""
 
-_SHEETS_IMPORT = ("check", "failing_case", "hint")
-
 
 def __getattr__(name: str):
     """Import the checker only when a sheet asks for it: `exercise_checks.running` must not bring the answers along."""
-    if name in _SHEETS_IMPORT:
+    if name in ("check", "failing_case", "hint"):
         from exercise_checks import checking
 
         return getattr(checking, name)

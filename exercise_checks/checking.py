@@ -1,7 +1,4 @@
-"""What a learner calls in a sheet: `check` says which mistake was made, `hint` leads on.
-
-Sheets import three names from here: `check`, `hint` and `failing_case`.
-"""
+"""What a learner calls in a sheet: `check` says which mistake was made, `hint` leads on."""
 
 import builtins
 import contextlib
@@ -9,13 +6,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import torch
+from IPython.display import display
 from markupsafe import Markup
 from torch import Tensor
 
 from course_utils import plotting
-from course_utils.plotting import Picture
 from exercise_checks import progress, tasks
 from exercise_checks.judging import Verdict, judge
 from exercise_checks.judging.wording import PRINTED
@@ -27,13 +23,8 @@ __all__ = ["check", "failing_case", "hint"]
 
 SOLUTIONS = Path(__file__).resolve().parent.parent / "solutions"
 MOST_DRAWN = 64  # numbers of a picture in a report
-CARD = jinja2.Environment(autoescape=True).from_string(
-    '<div style="border-left: 5px solid {{ color }}; padding: 0 0.8em">'
-    "{% for line in lines %}<p>{{ with_code(line) }}</p>{% endfor %}"
-    "{% if printed %}<p>{{ heading }}</p><pre>{{ printed }}</pre>{% endif %}"
-    "{% if trouble %}<p>{{ with_code(trouble) }}</p>{% endif %}"
-    "{{ image }}</div>"
-)
+CARD = Markup('<div style="border-left: 5px solid {}; padding: 0 0.8em">{}</div>')
+PARAGRAPH, PRE = Markup("<p>{}</p>"), Markup("<pre>{}</pre>")
 
 # Python's own functions and types, should a notebook have put others in their place.
 OWN = {name: value for name, value in vars(builtins).items() if type(value) in (type, type(len))}
@@ -57,30 +48,20 @@ def check(task_id: str, obj) -> None:
     replaced = {name: value for name, value in builtins.__dict__.items() if name in OWN and value is not OWN[name]}
     builtins.__dict__.update(OWN)
     try:
-        _check(task_id, obj)
+        verdict = judge(task_id, obj, observe=child.observe)
+        trouble = ""
+        if type(task_id) is str and task_id in {task.id for task in tasks.every()}:
+            _last_verdicts[task_id] = verdict
+            trouble = progress.record(task_id, verdict.passed) if verdict.written else ""
+        display(Report(verdict, trouble))  # outside of a notebook, it prints
     except BaseException as error:  # a notebook can put anything in the place of anything
-        _say(f"This cannot be checked: that raised {type_name(error)}. If this stays, restart the kernel.")
+        sentence = f"This cannot be checked: that raised {type_name(error)}. If this stays, restart the kernel."
+        for place in (sys.stdout, sys.stderr, sys.__stderr__):  # a notebook can close its own output, too
+            with contextlib.suppress(BaseException):
+                print(sentence, file=place)
+                break
     finally:
         builtins.__dict__.update(replaced)
-
-
-def _check(task_id: str, obj) -> None:
-    from IPython.display import display  # outside of a notebook, it prints
-
-    verdict = judge(task_id, obj, observe=child.observe)
-    trouble = ""
-    if type(task_id) is str and task_id in {task.id for task in tasks.every()}:
-        _last_verdicts[task_id] = verdict
-        trouble = progress.record(task_id, verdict.passed) if verdict.written else ""
-    display(Report(verdict, trouble))
-
-
-def _say(sentence: str) -> None:
-    """Print a sentence wherever that is possible: a notebook can close its own output, too."""
-    for place in (sys.stdout, sys.stderr, sys.__stderr__):
-        with contextlib.suppress(BaseException):
-            print(sentence, file=place)
-            return
 
 
 def hint(task_id: str) -> None:
@@ -141,19 +122,17 @@ class Report:
     def _repr_mimebundle_(self, include=None, exclude=None):
         said, _, printed = self.verdict.message.partition(f"\n{PRINTED} ")  # what was printed keeps its lines
         drawing = picture(self.verdict)
-        page = CARD.render(
-            color="#009E73" if self.verdict.passed else "#D55E00" if self.verdict.written else "#767676",
-            lines=(self._lead + said).splitlines(),
-            heading=PRINTED,
-            printed=printed,
-            trouble=self.trouble,
-            image=Markup(drawing.html) if drawing else "",
-            with_code=with_code,
-        )
-        return {"text/plain": repr(self), "text/html": page}, {}
+        parts = [
+            *(PARAGRAPH.format(with_code(line)) for line in (self._lead + said).splitlines()),
+            PARAGRAPH.format(PRINTED) + PRE.format(printed) if printed else "",
+            PARAGRAPH.format(with_code(self.trouble)) if self.trouble else "",
+            Markup(drawing.html) if drawing else "",
+        ]
+        color = "#009E73" if self.verdict.passed else "#D55E00" if self.verdict.written else "#767676"
+        return {"text/plain": repr(self), "text/html": str(CARD.format(color, Markup().join(parts)))}, {}
 
 
-def picture(verdict: Verdict) -> Picture | None:
+def picture(verdict: Verdict) -> plotting.Picture | None:
     """Target, yours and the difference, for the matrix with the first wrong value; None if there is none to draw."""
     found = verdict.difference
     if found is None or found.want is None or found.want.ndim < 2:

@@ -4,11 +4,9 @@ It is kept on this computer only, and can be deleted at any time.
 """
 
 import errno
-import json
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +17,15 @@ VARIABLE = "COURSE_PROGRESS"
 """Environment variable with another path for the file; empty: keep nothing."""
 PATIENCE = 3.0  # seconds to wait for another notebook that is writing
 TABLE = "CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, passed TEXT NOT NULL, tries INTEGER NOT NULL)"
+# The first pass is the last try that counts.
+ONE_TRY = """
+    INSERT INTO tasks VALUES (:id, :passed, 1)
+    ON CONFLICT (id) DO UPDATE SET passed = :passed, tries = tries + 1 WHERE passed = ''
+"""
 
 
-@dataclass
-class Entry:
-    """What is known of one task: the day it was passed (or ""), and how often it was tried before."""
+class Entry(NamedTuple):
+    """What is known of one task: the day it was passed (or ""), and how often it was tried until then."""
 
     passed: str = ""
     tries: int = 0
@@ -31,11 +33,7 @@ class Entry:
 
 def file() -> Path | None:
     """Return where progress is kept, or None where nothing is to be kept."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen is None:
-        return Path(__file__).resolve().parent.parent / "progress.sqlite3"
-    if chosen.endswith(".json"):  # chosen when progress was a JSON file
-        return Path(chosen).with_suffix(".sqlite3")
+    chosen = os.environ.get(VARIABLE, Path(__file__).resolve().parent.parent / "progress.sqlite3")
     return Path(chosen) if chosen else None
 
 
@@ -45,7 +43,7 @@ def load() -> dict[str, Entry]:
     >>> isinstance(load(), dict)
     True
     """
-    return _look()[0]
+    return _read()[0]
 
 
 def record(task_id: str, passed: bool) -> str:
@@ -54,37 +52,29 @@ def record(task_id: str, passed: bool) -> str:
     Two notebooks may do this at once. What cannot be written changes nothing in the file.
     """
     path = file()
-    if path is None or _reads_a_solution():
+    notebook = Path(os.environ.get("JPY_SESSION_NAME", ""))  # which JupyterLab tells the kernel
+    if path is None or notebook.parent.name == "solutions":  # a solution that is run for reading earns nothing
         return ""
     try:
         with closing(_connect(path, "rwc")) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")  # nobody else writes from here to the end
-            entries, trouble = _read(connection, path)
-            entry = entries.setdefault(task_id, Entry())
-            if not entry.passed:
-                entry.tries += 1
-                entry.passed = date.today().isoformat() if passed else ""
-            rows = [(key, entry.passed, entry.tries) for key, entry in entries.items()]
             connection.execute(TABLE)
-            connection.executemany("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?)", rows)
+            connection.execute(ONE_TRY, {"id": task_id, "passed": date.today().isoformat() if passed else ""})
     except (sqlite3.Error, OSError) as error:
         return f"Your progress could not be noted in {path.name} ({error}). The verdict above stands all the same."
-    return trouble
+    return ""
 
 
-def _reads_a_solution() -> bool:
-    """A solution that is run for reading earns nothing. JupyterLab tells the kernel which notebook it serves."""
-    return Path(os.environ.get("JPY_SESSION_NAME", "")).parent.name == "solutions"
-
-
-def _look() -> tuple[dict[str, Entry], str]:
+def _read() -> tuple[dict[str, Entry], str]:
     """Return the entries, and a sentence if there is a file that cannot be read."""
     path = file()
     try:
         if path is None or not path.exists():
-            return _read_json(path) if path else ({}, "")
+            return {}, ""
         with closing(_connect(path, "rw")) as connection:
-            return _read(connection, path)
+            begun = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tasks'").fetchone()
+            rows = connection.execute("SELECT id, passed, tries FROM tasks") if begun else ()
+            return {task_id: Entry(*rest) for task_id, *rest in rows}, ""
     except (sqlite3.Error, OSError) as error:
         return {}, f"The file {path.name} with your progress cannot be read ({error})."
 
@@ -95,29 +85,6 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", PATIENCE, isolation_level=None, uri=True)
 
 
-def _read(connection: sqlite3.Connection, path: Path) -> tuple[dict[str, Entry], str]:
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tasks'").fetchone():
-        return _read_json(path)
-    return {key: Entry(*rest) for key, *rest in connection.execute("SELECT id, passed, tries FROM tasks")}, ""
-
-
-def _read_json(path: Path) -> tuple[dict[str, Entry], str]:
-    """What an earlier version of the course has noted beside `path`; it is taken over once, and stays as it is."""
-    old = path.with_suffix(".json")
-    try:
-        return {key: _entry(**found) for key, found in json.loads(old.read_bytes())["tasks"].items()}, ""
-    except FileNotFoundError:
-        return {}, ""
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}, f"What is noted in {old.name} cannot be read: it is not as `check` wrote it."
-
-
-def _entry(passed: str = "", tries: int = 0, **of_another_version) -> Entry:
-    if type(passed) is not str or type(tries) is not int:
-        raise TypeError("no entry")
-    return Entry(passed, tries)
-
-
 class Line(NamedTuple):
     """One sheet's progress: checks passed, checks in all, minutes of work left."""
 
@@ -125,6 +92,10 @@ class Line(NamedTuple):
     passed: int
     total: int
     minutes: int
+
+    @property
+    def time(self) -> str:
+        return f"{self.minutes} minutes left" if self.minutes else "done"
 
 
 def lines() -> list[Line]:
@@ -144,7 +115,7 @@ def next_task() -> tasks.Task | None:
 
 
 def _passed() -> set[str]:
-    return {key for key, entry in load().items() if entry.passed}
+    return {task_id for task_id, entry in load().items() if entry.passed}
 
 
 def report() -> str:
@@ -153,7 +124,8 @@ def report() -> str:
     >>> report().splitlines()[0].startswith("01_corr2d")
     True
     """
-    return _written("{0.sheet:<22}{0.passed:>3} of {0.total}   {1}", "exercises/{}.ipynb")
+    rows = [f"{line.sheet:<22}{line.passed:>3} of {line.total}   {line.time}" for line in lines()]
+    return "\n".join([*rows, _what_is_left("exercises/{0}.ipynb")])
 
 
 def table() -> str:
@@ -162,18 +134,16 @@ def table() -> str:
     >>> table().splitlines()[0]
     '| sheet | checks passed | time |'
     """
-    row = "| [{0.sheet}](../exercises/{0.sheet}.ipynb) | {0.passed} of {0.total} | {1} |"
-    head = "| sheet | checks passed | time |\n|---|---|---|\n"
-    return head + _written(row, "[{0}](../exercises/{0}.ipynb)", space="\n")
+    link = "[{0}](../exercises/{0}.ipynb)"
+    rows = [f"| {link.format(line.sheet)} | {line.passed} of {line.total} | {line.time} |" for line in lines()]
+    return "\n".join(["| sheet | checks passed | time |", "|---|---|---|", *rows, "", _what_is_left(link)])
 
 
-def _written(row: str, place: str, space: str = "") -> str:
-    found, coming, (_, trouble) = lines(), next_task(), _look()
-    rows = [row.format(line, f"{line.minutes} minutes left" if line.minutes else "done") for line in found]
+def _what_is_left(link: str) -> str:
+    """The sentence below the sheets; `link` is how a sheet is referred to."""
+    coming, (_, trouble) = next_task(), _read()
     if coming is None:
-        end = "All tasks are done."
-    else:
-        minutes = sum(line.minutes for line in found)
-        where = place.format(tasks.sheet_of(coming))
-        end = f"Next: {coming.title}, in {where}. {minutes} minutes left in all. {trouble}".strip()
-    return "\n".join([*rows, space + end])
+        return "All tasks are done."
+    minutes = sum(line.minutes for line in lines())
+    where = link.format(tasks.sheet_of(coming))
+    return f"Next: {coming.title}, in {where}. {minutes} minutes left in all. {trouble}".strip()

@@ -7,12 +7,16 @@ from dataclasses import replace
 from exercise_checks import tasks
 from exercise_checks.judging import wording
 from exercise_checks.judging.comparing import compare
-from exercise_checks.judging.recognizing import STUMBLES, cases_of, recognize, shown
+from exercise_checks.judging.recognizing import WRONG_FORM, cases_of, recognize, shown
 from exercise_checks.judging.verdict import Difference, DifferenceKind, Verdict
 from exercise_checks.running.observing import Case, FailureKind, Observation, observe, own_settings, type_name
 from exercise_checks.tasks.task import PUBLIC_SEED, Task
 
 __all__ = ["Difference", "DifferenceKind", "Verdict", "cases_of", "compare", "diagnose", "judge"]
+
+RETURNED_NONE = "your function returned None. Is the line with `return` missing?"
+RIGHT = "the values are right, but"
+CUTS = "`.item()`, `.detach()`, `.data`, `.numpy()` and `torch.tensor(...)` cut it off"
 
 
 def judge(task_id: str, obj, seed: int | None = None, observe: Callable = observe) -> Verdict:
@@ -40,8 +44,7 @@ def judge(task_id: str, obj, seed: int | None = None, observe: Callable = observ
             return diagnose(task, cases, observe(task.use, obj, cases, task.seconds))
     except KeyboardInterrupt:
         return Verdict(False, "The check was interrupted.")
-    # What a learner's code does to torch, or when it is merely looked at, is not known: the sheet goes on all the same.
-    except BaseException as error:
+    except BaseException as error:  # a learner's code can do anything to torch, or when it is merely looked at
         trouble = f"looking at it raised {type_name(error)}"
         return Verdict(False, f"What was handed in cannot be checked: {trouble}. If this stays, restart the kernel.")
 
@@ -59,40 +62,35 @@ def diagnose(task: Task, cases: tuple[Case, ...], seen: Sequence[Observation]) -
         return Verdict(False, first.words)
     right = None if task.accept else shown(task, task.oracle, cases)
     for number, (case, got) in enumerate(zip(cases, seen, strict=False)):
-        if difference := _difference(task, case, got, right and right[number]):
-            known = recognize(task, cases, seen, right)
-            if difference.kind is not DifferenceKind.REFUSED:  # the task's own sentence says all
-                difference = replace(difference, sentence=f"{wording.where(task, case)}: {difference.sentence}")
-            sentences = [known.sentence if known else "", difference.sentence, wording.printed(got.printed)]
-            message = "\n".join(sentence for sentence in sentences if sentence)
-            return Verdict(False, message, known and known.name, case=case, difference=difference)
+        if found := _difference(task, case, got, right and right[number]):
+            if found.kind is not DifferenceKind.REFUSED:  # the task's own sentence says all
+                found = found.within(wording.where(task, case))
+            known = recognize(task, cases, seen, right) if len(seen) == len(cases) else None
+            sentences = [known.sentence if known else "", found.sentence, wording.printed(got.printed)]
+            return Verdict(False, "\n".join(filter(None, sentences)), known and known.name, case=case, difference=found)
     if len(seen) != len(cases):
         return Verdict(False, f"Only {len(seen)} of {len(cases)} cases gave an answer.")
     return Verdict(True, f"Passed: {task.title}.")
 
 
-# ---------------------------------------------------------------------------------------------------------
-# The first difference on one case, in the order in which a learner can use it
-# ---------------------------------------------------------------------------------------------------------
-
-
 def _difference(task: Task, case: Case, got: Observation, want: Observation | None) -> Difference | None:
+    """The first difference on one case, in the order in which a learner can use it."""
     if got.failure:
-        return wording.difference(DifferenceKind.FAILED, got.failure)
+        return Difference(DifferenceKind.FAILED, wording.failed(got.failure))
     if got.value is None and want is not None and want.value is not None:
-        return wording.difference(DifferenceKind.RETURNED_NONE)
+        return Difference(DifferenceKind.RETURNED_NONE, RETURNED_NONE)
     if task.accept:
         return _refusal(task, got.value, case)
-    if task.use == "module" and (lost := _lost_gradients(got.value, want.value, task)):
-        return wording.difference(DifferenceKind.NO_PARAMETER_GRADIENT, " and ".join(lost))
-    if difference := compare(got.value, want.value, task):
-        if difference.index is None or task.window is None:
-            return difference
-        window = task.window(difference.index, *case.args, **case.kwargs)
-        return replace(difference, sentence=f"{difference.sentence} It is made of {window}.")
+    if task.use == "module" and (found := _lost_gradients(got.value, want.value, task)):
+        return found
+    if found := compare(got.value, want.value, task):
+        if found.index is None or task.window is None:
+            return found
+        window = task.window(found.index, *case.args, **case.kwargs)
+        return replace(found, sentence=f"{found.sentence} It is made of {window}.")
     if got.changed:
         names = " and ".join(wording.name_of(task, key) for key in got.changed)
-        return wording.difference(DifferenceKind.CHANGED_ARGUMENT, names)
+        return Difference(DifferenceKind.CHANGED_ARGUMENT, f"{RIGHT} {names} was changed. Work on a copy: `.clone()`.")
     return _gradient_difference(task, got, want)
 
 
@@ -101,31 +99,32 @@ def _refusal(task: Task, value, case: Case) -> Difference | None:
     try:
         with warnings.catch_warnings(action="ignore"):
             sentence = task.accept(value, *case.args, **case.kwargs)
-    except STUMBLES:
-        return wording.difference(DifferenceKind.REFUSED, value)
+    except WRONG_FORM:
+        sentence = f"What you returned, {wording.describe(value)}, does not have the form that the task asks for."
     return Difference(DifferenceKind.REFUSED, sentence) if sentence else None
 
 
-def _lost_gradients(got: dict, want: dict, task: Task) -> list[str]:
+def _lost_gradients(got, want: dict, task: Task) -> Difference | None:
     """The parameters of a module that get no gradient, if all else is right."""
-    gradients = {"gradients": {}}
     if not (isinstance(got, dict) and isinstance(got.get("gradients"), dict)):  # from a worker, it may be anything
-        return []
-    if compare(got | gradients, want | gradients, task):
-        return []
-    return [name for name in want["gradients"] if name not in got["gradients"]]
+        return None
+    lost = [name for name in want["gradients"] if name not in got["gradients"]]
+    if not lost or compare(got | {"gradients": {}}, want | {"gradients": {}}, task):
+        return None
+    sentence = f"the output is right, but no gradient reaches {' and '.join(lost)}: {CUTS}."
+    return Difference(DifferenceKind.NO_PARAMETER_GRADIENT, sentence)
 
 
 def _gradient_difference(task: Task, got: Observation, want: Observation) -> Difference | None:
     if got.gradient_failure:
-        return wording.difference(DifferenceKind.FAILS_WITH_GRADIENT, got.gradient_failure)
+        sentence = f"{RIGHT} with inputs that require gradients {wording.failed(got.gradient_failure)}"
+        return Difference(DifferenceKind.FAILS_WITH_GRADIENT, sentence)
     for key, gradient in want.gradients.items():
         if gradient is None:
             continue
         name = wording.name_of(task, key)
         if got.gradients.get(key) is None:
-            return wording.difference(DifferenceKind.NO_GRADIENT, name)
+            return Difference(DifferenceKind.NO_GRADIENT, f"{RIGHT} no gradient flows back to {name}: {CUTS}.")
         if found := compare(got.gradients[key], gradient, task):
-            named = wording.difference(DifferenceKind.WRONG_GRADIENT, name, found.sentence)
-            return replace(found, kind=named.kind, sentence=named.sentence)
+            return replace(found.within(f"the gradient for {name} is wrong"), kind=DifferenceKind.WRONG_GRADIENT)
     return None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from exercise_checks.judging.verdict import Difference, DifferenceKind
-from exercise_checks.judging.wording import difference, unlike, wrong_values
+from exercise_checks.judging.wording import dtype, shape, unlike, wrong_length, wrong_type, wrong_values
 from exercise_checks.tasks.task import Task
 
 # Relative and absolute tolerance: a sum in another order passes; a wrong formula does not, nor does float64 work done
@@ -23,53 +23,46 @@ def compare(got, want, task: Task) -> Difference | None:
     >>> compare(torch.ones(2), torch.ones(2, 1), tasks.find("corr2d")).sentence
     'the shape is 2, must be 2×1.'
     """
+    numbers = type(got) in (int, float) and type(want) in (int, float)  # bool is neither
+    if not numbers and type(got) is not type(want):
+        return Difference(DifferenceKind.TYPE, wrong_type(got, want))
     if isinstance(want, Tensor):
         return _compare_tensors(got, want, task)
     if isinstance(want, dict):
         return _compare_dicts(got, want, task)
     if isinstance(want, tuple):
         return _compare_tuples(got, want, task)
-    if _same_number(got, want, task) or (type(got) is type(want) and got == want):
-        return None
-    if (_is_number(got) and _is_number(want)) or type(got) is type(want):
-        return Difference(DifferenceKind.VALUE, unlike(got, want, task))
-    return difference(DifferenceKind.TYPE, got, want)
+    relative, absolute = _tolerances(task, NUMBERS)
+    same = math.isclose(got, want, rel_tol=relative, abs_tol=absolute) if numbers else got == want
+    return None if same else Difference(DifferenceKind.VALUE, unlike(got, want, task))
 
 
-def _compare_tuples(got, want: tuple, task: Task) -> Difference | None:
-    if not isinstance(got, tuple):
-        return difference(DifferenceKind.TYPE, got, want)
-    plain = all(isinstance(item, (bool, int, float, str)) for item in want)  # then both can be shown whole
+def _compare_tuples(got: tuple, want: tuple, task: Task) -> Difference | None:
+    short = all(isinstance(item, (int, float, str)) for item in want)  # then both can be shown whole
     if len(got) != len(want):
-        if plain and task.kind != "predict":
-            return Difference(DifferenceKind.LENGTH, unlike(got, want, task))
-        return difference(DifferenceKind.LENGTH, got, want)
+        sentence = unlike(got, want, task) if short and task.kind != "predict" else wrong_length(got, want)
+        return Difference(DifferenceKind.LENGTH, sentence)
     for number, (given, wanted) in enumerate(zip(got, want, strict=True)):
         if found := compare(given, wanted, task):
-            sentence = unlike(got, want, task) if plain else f"item {number}: {found.sentence}"
-            return replace(found, sentence=sentence)
+            return replace(found, sentence=unlike(got, want, task)) if short else found.within(f"item {number}")
     return None
 
 
-def _compare_dicts(got, want: dict, task: Task) -> Difference | None:
-    if not isinstance(got, dict):
-        return difference(DifferenceKind.TYPE, got, want)
+def _compare_dicts(got: dict, want: dict, task: Task) -> Difference | None:
     for key, item in want.items():
         if key not in got:
-            return difference(DifferenceKind.MISSING, key)
+            return Difference(DifferenceKind.MISSING, f"{key!r} is missing.")
         if found := compare(got[key], item, task):
-            return replace(found, sentence=f"{key}: {found.sentence}")
+            return found.within(key)
     extra = next((key for key in got if key not in want), None)
-    return None if extra is None else difference(DifferenceKind.EXTRA, extra)
+    return None if extra is None else Difference(DifferenceKind.EXTRA, f"{extra!r} is not asked for.")
 
 
-def _compare_tensors(got, want: Tensor, task: Task) -> Difference | None:
-    if not isinstance(got, Tensor):
-        return difference(DifferenceKind.TYPE, got, want)
+def _compare_tensors(got: Tensor, want: Tensor, task: Task) -> Difference | None:
     if got.shape != want.shape:
-        return difference(DifferenceKind.SHAPE, got, want)
+        return Difference(DifferenceKind.SHAPE, f"the shape is {shape(got)}, must be {shape(want)}.")
     if got.dtype != want.dtype or got.device != want.device:
-        return difference(DifferenceKind.DTYPE, got, want)
+        return Difference(DifferenceKind.DTYPE, f"the dtype is {dtype(got)}, must be {dtype(want)}.")
     wrong = ~_close(got, want, task) if want.numel() and want.is_floating_point() else got != want
     if not wrong.any():
         return None
@@ -78,24 +71,12 @@ def _compare_tensors(got, want: Tensor, task: Task) -> Difference | None:
 
 
 def _close(got: Tensor, want: Tensor, task: Task) -> Tensor:
-    """Where both agree. Where large terms cancel, a rounding error is as large as their sum would be without."""
-    relative, absolute = _tolerances(task, want.dtype)
-    if task.absolute is None:
+    relative, absolute = _tolerances(task, TOLERANCES.get(want.dtype, FINE))
+    if task.absolute is None:  # a value near 0 may be a sum of large terms, and has their rounding error
         absolute *= max(1.0, float(want.nan_to_num(0, 0, 0).abs().max()))
     return torch.isclose(got, want, relative, absolute)
 
 
-def _same_number(got, want, task: Task) -> bool:
-    if not (_is_number(got) and _is_number(want)):
-        return False
-    relative, absolute = _tolerances(task, None)
-    return math.isclose(got, want, rel_tol=relative, abs_tol=absolute)
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _tolerances(task: Task, dtype: torch.dtype | None) -> tuple[float, float]:
-    relative, absolute = NUMBERS if dtype is None else TOLERANCES.get(dtype, FINE)
+def _tolerances(task: Task, usual: tuple[float, float]) -> tuple[float, float]:
+    relative, absolute = usual
     return relative if task.relative is None else task.relative, absolute if task.absolute is None else task.absolute

@@ -1,5 +1,6 @@
 """Recognize a known mistake: the one that shows, on all cases, what the learner's answer shows."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,13 +10,13 @@ import torch
 from torch import Tensor
 
 from exercise_checks.judging.comparing import compare
-from exercise_checks.running.observing import Case, Failure, Observation, observe
+from exercise_checks.running.observing import Case, Observation, observe
 from exercise_checks.tasks.task import Misconception, Task
 
-# What a learner returned can have any form, and a predicate may stumble over it: then it is not the form asked for.
-STUMBLES = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError)
+# What a task's own predicate raises when a value is not of the form that was asked for.
+WRONG_FORM = (TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError)
+MOST_TO_MATCH = 200_000  # numbers in a value given to a predicate: it is soon done with these
 Seen = Sequence[Observation]
-MOST_TO_MATCH = 200_000  # numbers of a value that predicates compute with, so that they are soon done
 
 
 @lru_cache(maxsize=256)
@@ -31,23 +32,20 @@ def shown(task: Task, answer: Callable, cases: tuple[Case, ...]) -> list[Observa
 
 
 def recognize(task: Task, cases: tuple[Case, ...], seen: Seen, right: Seen | None) -> Misconception | None:
-    """Return the misconception that shows all that was `seen`, or None; `right` is what the oracle shows, or None.
+    """Return the misconception that shows all that was `seen`, or None; `right` is what the oracle shows, if it counts.
 
     Failing that, one whose values are the same; then one whose values are the same but for their dtype, since two
     mistakes may meet.
     """
-    if len(seen) != len(cases):
-        return None
-    known = [(m, None if m.matches else shown(task, m.wrong, cases)) for m in task.misconceptions]
-    for misconception, expected in known:
-        if _matches(misconception, cases, seen) if misconception.matches else _same(task, seen, expected):
-            return misconception
+    expected = {m: shown(task, m.wrong, cases) for m in task.misconceptions if not m.matches}
+    for m in task.misconceptions:
+        if _matches(m.matches, cases, seen) if m.matches else _same(task, seen, expected[m]):
+            return m
     for as_seen in (lambda value: value, _in_float32):
-        for misconception, expected in known:
-            if not (expected and _alike(task, seen, expected, as_seen)):
-                continue
-            if not (right and _alike(task, right, expected, as_seen)):  # else it is known by its marks alone
-                return misconception
+        for m, e in expected.items():
+            # If the oracle has these values, too, then they are no sign of a mistake.
+            if _alike(task, seen, e, as_seen) and not (right and _alike(task, right, e, as_seen)):
+                return m
     return None
 
 
@@ -64,40 +62,36 @@ def size(value) -> int:
     return sum(map(size, value)) if isinstance(value, (tuple, list)) else 1
 
 
-def _matches(misconception: Misconception, cases: tuple[Case, ...], seen: Seen) -> bool:
+def _matches(matches: Callable[..., bool], cases: tuple[Case, ...], seen: Seen) -> bool:
     if any(s.failure or size(s.value) > MOST_TO_MATCH for s in seen):
         return False
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            pairs = zip(seen, cases, strict=True)
-            return all(misconception.matches(s.value, *case.args, **case.kwargs) for s, case in pairs)
-    except STUMBLES:
-        return False
+    with warnings.catch_warnings(action="ignore"), contextlib.suppress(*WRONG_FORM):
+        return all(matches(s.value, *case.args, **case.kwargs) for s, case in zip(seen, cases, strict=True))
+    return False
 
 
 def _same(task: Task, seen: Seen, expected: Seen) -> bool:
-    return _alike(task, seen, expected) and all(_same_marks(task, *pair) for pair in zip(seen, expected, strict=True))
+    """Whether both are alike, change the same arguments, and have the same gradients."""
+    pairs = zip(map(_beside_value, seen), map(_beside_value, expected), strict=True)
+    return _alike(task, seen, expected) and not any(compare(got, want, task) for got, want in pairs)
+
+
+def _beside_value(seen: Observation) -> tuple:
+    failure = seen.gradient_failure and replace(seen.gradient_failure, words="", line="")
+    return seen.changed, failure, seen.gradients
 
 
 def _alike(task: Task, seen: Seen, expected: Seen, as_seen: Callable = lambda value: value) -> bool:
     """Whether both have the same values, and fail on the same cases with the same kind of exception."""
-    pairs = list(zip(seen, expected, strict=True))
-    if all(s.failure for s in seen):  # with nothing else to go by, the exception's words count, too
-        return all(e.failure and replace(e.failure, line=s.failure.line) == s.failure for s, e in pairs)
-    return all(_alike_once(task, s, e, as_seen) for s, e in pairs)
-
-
-def _alike_once(task: Task, seen: Observation, expected: Observation, as_seen: Callable) -> bool:
-    if seen.failure or expected.failure:
-        return _error(seen.failure) == _error(expected.failure)
-    value = seen.value
-    if isinstance(expected.value, dict) and isinstance(value, dict):  # a mistake may say less than the answer
-        value = {key: item for key, item in value.items() if key in expected.value}
-    return compare(as_seen(value), as_seen(expected.value), task) is None
-
-
-def _error(failure: Failure | None) -> tuple | None:
-    return failure and (failure.kind, failure.error)
+    # Where every case raises, there are no values to tell two mistakes apart: then the exception's words count, too.
+    ignored = {"line": ""} if all(s.failure for s in seen) else {"line": "", "words": ""}
+    for pair in zip(seen, expected, strict=True):
+        got, want = (replace(o.failure, **ignored) if o.failure else as_seen(o.value) for o in pair)
+        if isinstance(got, dict) and isinstance(want, dict):  # a mistake may say less than the answer
+            got = {key: item for key, item in got.items() if key in want}
+        if compare(got, want, task):
+            return False
+    return True
 
 
 def _in_float32(value):
@@ -107,12 +101,3 @@ def _in_float32(value):
     if isinstance(value, dict):
         return {key: _in_float32(item) for key, item in value.items()}
     return tuple(map(_in_float32, value)) if isinstance(value, tuple) else value
-
-
-def _same_marks(task: Task, seen: Observation, expected: Observation) -> bool:
-    """Whether both change the same arguments, and have the same gradients."""
-    if seen.changed != expected.changed or seen.gradients.keys() != expected.gradients.keys():
-        return False
-    if _error(seen.gradient_failure) != _error(expected.gradient_failure):
-        return False
-    return all(compare(seen.gradients[key], found, task) is None for key, found in expected.gradients.items())

@@ -1,6 +1,6 @@
 """What the judge decides: a verdict on what a learner handed in, and the first difference that led to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from torch import Tensor
@@ -37,6 +37,10 @@ class Difference:
     want: Tensor | None = None
     got: Tensor | None = None
     index: tuple[int, ...] | None = None
+
+    def within(self, place: str) -> "Difference":
+        """Return the same difference, with a sentence that begins with the place where it was found."""
+        return replace(self, sentence=f"{place}: {self.sentence}")
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,14 @@
-"""The judge's sentences. Nothing is decided here, and nothing is decided by them."""
+"""How the judge puts failures, values and cases into words. Nothing is decided here."""
 
 import inspect
 
 import torch
 from torch import Tensor
 
-from exercise_checks.judging.verdict import Difference, DifferenceKind
 from exercise_checks.running.observing import Case, Failure, FailureKind, Opaque
 from exercise_checks.tasks.task import Task
 
 PRINTED, MOST_LINES = "Your code printed:", 10
-CUTS = "`.item()`, `.detach()`, `.data`, `.numpy()` and `torch.tensor(...)` cut it off"
-RIGHT = "the values are right, but"
-SENTENCES = {
-    DifferenceKind.FAILED: lambda failure: failed(failure),
-    DifferenceKind.RETURNED_NONE: lambda: "your function returned None. Is the line with `return` missing?",
-    DifferenceKind.REFUSED: lambda got: (
-        f"What you returned, {_describe(got)}, does not have the form that the task asks for."
-    ),
-    DifferenceKind.TYPE: lambda got, want: f"expected {_type_of(want)}, got {_describe(got)}.{_cure(got, want)}",
-    DifferenceKind.LENGTH: lambda got, want: f"{_short(got)[:100]} has {_values(got)}, must have {len(want)}.",
-    DifferenceKind.MISSING: lambda key: f"{key!r} is missing.",
-    DifferenceKind.EXTRA: lambda key: f"{key!r} is not asked for.",
-    DifferenceKind.SHAPE: lambda got, want: f"the shape is {_shape(got)}, must be {_shape(want)}.",
-    DifferenceKind.DTYPE: lambda got, want: f"the dtype is {_dtype(got)}, must be {_dtype(want)}.",
-    DifferenceKind.CHANGED_ARGUMENT: lambda names: f"{RIGHT} {names} was changed. Work on a copy: `.clone()`.",
-    DifferenceKind.FAILS_WITH_GRADIENT: lambda failure: f"{RIGHT} with inputs that require gradients {failed(failure)}",
-    DifferenceKind.NO_GRADIENT: lambda name: f"{RIGHT} no gradient flows back to {name}: {CUTS}.",
-    DifferenceKind.NO_PARAMETER_GRADIENT: lambda names: (
-        f"the output is right, but no gradient reaches {names}: {CUTS}."
-    ),
-    DifferenceKind.WRONG_GRADIENT: lambda name, sentence: f"the gradient for {name} is wrong: {sentence}",
-}
-
-
-def difference(kind: DifferenceKind, *parts) -> Difference:
-    """Return a difference of which there is nothing to draw, with its sentence."""
-    return Difference(kind, SENTENCES[kind](*parts))
 
 
 def failed(failure: Failure) -> str:
@@ -56,9 +28,34 @@ def failed(failure: Failure) -> str:
     return f"your code raised {failure.error}{line}{words}"
 
 
+def printed(text: str) -> str:
+    """Return the first lines of what was printed: a loop that does not end prints the same for ever."""
+    lines = text.strip().splitlines()
+    more = ["…"] if len(lines) > MOST_LINES else []
+    return "\n".join([f"{PRINTED} {lines[0]}", *lines[1:MOST_LINES], *more]) if lines else ""
+
+
 def unlike(got, want, task: Task) -> str:
     """Say both; a prediction is to be thought about again, not copied from the message."""
     return f"{_short(got)} is not right." if task.kind == "predict" else f"expected {_short(want)}, got {_short(got)}."
+
+
+def wrong_type(got, want) -> str:
+    """Say what kind of value each is, and what makes a tensor where one is wanted."""
+    kinds = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+    cure = ""
+    if isinstance(want, Tensor):
+        if got is None:
+            cure = " Is a line with `return` missing?"
+        elif isinstance(got, tuple):
+            cure = " Make one tensor of them, for example with `torch.stack`."
+        elif got == Opaque("ndarray"):
+            cure = " `torch.from_numpy(...)` makes a tensor of it."
+    return f"expected {kinds.get(type(want)) or describe(want)}, got {describe(got)}.{cure}"
+
+
+def wrong_length(got: tuple, want: tuple) -> str:
+    return f"{_short(got)[:100]} has {_values(got)}, must have {len(want)}."
 
 
 def wrong_values(got: Tensor, want: Tensor, count: int, index: tuple[int, ...]) -> str:
@@ -71,31 +68,10 @@ def wrong_values(got: Tensor, want: Tensor, count: int, index: tuple[int, ...]) 
     return f"{count} of {want.numel()} values {are} wrong.{place} expected {expected}, got {found}."
 
 
-def _cure(got, want) -> str:
-    """What helps where a tensor is wanted."""
-    if not isinstance(want, Tensor):
-        return ""
-    if got is None:
-        return " Is a line with `return` missing?"
-    if isinstance(got, tuple):
-        return " Make one tensor of them, for example with `torch.stack`."
-    return " `torch.from_numpy(...)` makes a tensor of it." if got == Opaque("ndarray") else ""
-
-
-def printed(text: str) -> str:
-    """Return the first lines of what was printed: a loop that does not end prints the same for ever."""
-    lines = text.strip().splitlines()
-    more = ["…"] if len(lines) > MOST_LINES else []
-    return "\n".join([f"{PRINTED} {lines[0]}", *lines[1:MOST_LINES], *more]) if lines else ""
-
-
-def _shape(T: Tensor) -> str:
-    return "×".join(map(str, T.shape)) or "()"
-
-
-def _describe(value) -> str:
+def describe(value) -> str:
+    """Return "a tensor of shape 2×3", "a tuple or list of 2 values", "3.5 (float)"."""
     if isinstance(value, Tensor):
-        return f"a tensor of shape {_shape(value)}"
+        return f"a tensor of shape {shape(value)}"
     if isinstance(value, tuple):
         return f"a tuple or list of {_values(value)}"
     if isinstance(value, dict):
@@ -105,25 +81,23 @@ def _describe(value) -> str:
     return "None" if value is None else f"{_short(value)} ({type(value).__name__})"
 
 
-def _type_of(value) -> str:
-    """What kind of plain value it is, without the value."""
-    names = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
-    return names.get(type(value)) or _describe(value)
-
-
 def _short(value) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, tuple):
         return f"({', '.join(map(_short, value))}{',' * (len(value) == 1)})"
-    return repr(value)[:100] if not isinstance(value, (Tensor, dict, Opaque)) else _describe(value)
+    return repr(value)[:100] if not isinstance(value, (Tensor, dict, Opaque)) else describe(value)
 
 
 def _values(items: tuple) -> str:
     return f"{len(items)} value{'s' * (len(items) != 1)}"
 
 
-def _dtype(T: Tensor) -> str:
+def shape(T: Tensor) -> str:
+    return "×".join(map(str, T.shape)) or "()"
+
+
+def dtype(T: Tensor) -> str:
     return f"{T.dtype} on {T.device}".replace("torch.", "").removesuffix(" on cpu")
 
 
@@ -145,6 +119,6 @@ def where(task: Task, case: Case) -> str:
 def _argument(name: str, value) -> str:
     if not isinstance(value, Tensor):
         return f"{name} = {value!r}"
-    unusual = [] if value.dtype == torch.float32 else [str(value.dtype).removeprefix("torch.")]
+    unusual = [] if value.dtype == torch.float32 else [dtype(value)]
     unusual += [] if value.is_contiguous() else ["not contiguous"]
-    return f"{name} is {_shape(value)}{' ' + ' '.join(unusual) if unusual else ''}"
+    return " ".join([name, "is", shape(value), *unusual])

@@ -1,6 +1,5 @@
 """The progress file: small, whole, and never the reason that something stops."""
 
-import json
 import sqlite3
 import subprocess
 import sys
@@ -190,72 +189,6 @@ def test_another_that_never_ends_is_a_sentence(path, monkeypatch):
         assert "could not be noted in progress.sqlite3 (database is locked)" in progress.record("corr2d", True)
         assert progress.load() == {}
     assert progress.load() == {"corr2d": progress.Entry("", 1)}
-
-
-# What an earlier version has noted in a JSON file
-
-
-def one_entry(text):
-    return b'{"tasks": {"corr2d": %s}}' % text
-
-
-ENTRIES = [
-    b"3", b"[]", b'{"passed": false}', b'{"passed": null}', b'{"passed": {}}', b'{"tries": "many"}', b'{"tries": true}',
-    b'{"tries": null}', b'{"tries": Infinity}', b'{"tries": NaN}', b'{"tries": 1.5}', b'{"tries": %s}' % (b"9" * 5000)
-]  # fmt: skip
-BROKEN = [b"", b" ", b"{", b"[]", b"null", b'{"tasks": 3}', b"\xff\xfe\x00", b"[" * 100_000,
-          one_entry(b'{"tries": 1}') + b"\0", *map(one_entry, ENTRIES)]  # fmt: skip
-
-
-@pytest.mark.parametrize("content", BROKEN, ids=range(len(BROKEN)))
-def test_an_old_file_that_cannot_be_read_is_said_and_stays_as_it_is(path, content):
-    old = path.with_suffix(".json")
-    old.write_bytes(content)
-    assert progress.load() == {}
-    assert "What is noted in progress.json cannot be read" in progress.report()
-    assert "What is noted in progress.json cannot be read" in progress.record("corr2d", True)
-    assert progress.load()["corr2d"].passed
-    assert "cannot be read" not in progress.table()
-    assert old.read_bytes() == content
-
-
-OLD = '{"tasks": {"corr2d": {"passed": "2026-01-01", "tries": 2}, "Conv2D": {"passed": "", "tries": 1}}}'
-
-
-def test_what_was_noted_in_an_old_file_is_taken_over_once(path):
-    old = path.with_suffix(".json")
-    old.write_text(OLD)
-    noted = {"corr2d": progress.Entry("2026-01-01", 2), "Conv2D": progress.Entry("", 1)}
-    assert progress.load() == noted
-    assert not path.exists()
-    assert progress.record("Conv2D", False) == ""
-    old.write_text(one_entry(b'{"passed": "2027-01-01"}').decode())
-    assert progress.load() == {**noted, "Conv2D": progress.Entry("", 2)}
-    assert progress.record("corr2d", True) == ""
-    assert progress.load()["corr2d"] == noted["corr2d"]
-
-
-def test_a_json_file_that_was_chosen_before_leads_to_the_database_beside_it(tmp_path, monkeypatch):
-    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "mine.json"))
-    (tmp_path / "mine.json").write_text(OLD)
-    assert progress.load()["corr2d"].passed
-    assert progress.record("Conv2D", True) == ""
-    assert (tmp_path / "mine.json").read_text() == OLD
-    assert progress.load().keys() == {"corr2d", "Conv2D"}
-    assert (tmp_path / "mine.sqlite3").exists()
-
-
-def test_an_old_file_saved_by_an_editor_with_a_byte_order_mark_is_read(path):
-    path.with_suffix(".json").write_bytes(b"\xef\xbb\xbf" + one_entry(b'{"passed": "2026-01-01", "tries": 2}'))
-    assert progress.load()["corr2d"] == progress.Entry("2026-01-01", 2)
-
-
-def test_what_is_unknown_in_an_old_file_does_no_harm(path):
-    content = {"tasks": {"of_another_version": {"passed": "2026-01-01", "more": 1}}, "x": 1}
-    path.with_suffix(".json").write_text(json.dumps(content))
-    assert progress.record("corr2d", True) == ""
-    assert set(progress.load()) == {"of_another_version", "corr2d"}
-    assert progress.next_task().id == ALL[1]
 
 
 # Two at once, and where it lies
