@@ -415,10 +415,10 @@ def test_what_a_notebook_did_to_pythons_own_functions_stops_nothing(name, capsys
 
 def test_whatever_breaks_is_a_sentence(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(progress, "record", refuse)
-    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.json"))
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress.sqlite3"))
     checking.check("corr2d", tasks.find("corr2d").oracle)
     assert capsys.readouterr().out.startswith("This cannot be checked: that raised ValueError.")
-    assert not (tmp_path / "progress.json").exists()
+    assert not (tmp_path / "progress.sqlite3").exists()
 
 
 class Deaf:

@@ -91,7 +91,7 @@ def test_every_link_leads_somewhere_in_the_bundle(bundle):
 
 def test_a_learner_can_work_with_the_bundle(bundle, tmp_path):
     """The command line, the checker and the collection of tests find all they need in it."""
-    environment = {**os.environ, "PYTHONPATH": str(bundle), "COURSE_PROGRESS": str(tmp_path / "progress.json")}
+    environment = {**os.environ, "PYTHONPATH": str(bundle), "COURSE_PROGRESS": str(tmp_path / "progress.sqlite3")}
     words = "import course_utils; print(course_utils.__file__); from exercise_checks import check, hint; "
     words += "check('corr2d', lambda X, K: X); hint('corr2d'); hint('corr2d'); hint('corr2d')"
     for arguments in (["-c", words], ["-m", "exercise_checks", "progress"]):
