@@ -80,7 +80,7 @@ def hint(task_id: str) -> None:
         print(f"Hint {count} of {len(task.hints)}. {task.hints[count - 1]}")
     elif (SOLUTIONS / f"{tasks.sheet_of(task)}.ipynb").exists():
         print(f"No more hints. The solution, and why it works: solutions/{tasks.sheet_of(task)}.ipynb")
-    else:  # the learners' bundle of `python -m course_utils release`
+    else:  # the learners' bundle, which `course.py release` makes
         print("No more hints. Your instructor has the solution.")
 
 
