@@ -20,9 +20,9 @@ SLIP = re.compile(r"(?P<name>\w+)(?:: (?P<edit>.+)| = (?P<expression>.+))?")
 class Misconception:
     """A mistake with a name: what somebody who makes it would hand in, and the sentence that explains it.
 
-    It is recognized when what the learner handed in shows, on every case, just what `wrong` shows. A `wrong` that
-    returns a dict is compared on its own keys only. Where no single wrong answer stands for all, `matches` decides
-    by the value returned (see `Task.accept`).
+    It is recognized when the learner's code behaves on every case exactly as `wrong` does. A `wrong` that returns a
+    dict is compared on its own keys only. If no single wrong answer is representative, `matches` decides by the value
+    returned (see `Task.accept`).
     """
 
     name: str
@@ -38,24 +38,25 @@ class Task:
     Args:
         answer: a right answer, as a learner would write it. Its name is the task's id, its docstring the two hints.
         title: as the sheet has it.
-        cases: rows for a `Draw`: the same seed, the same rows. See `task`.
-        kind: "write", "bug" or "predict".
-        points: what it earns.
+        cases_of: makes rows of a `Draw`: the same seed, the same rows. See `task`.
+        points: for a correct answer.
         difficulty, importance: 1 to 5.
-        minutes: how long a learner needs, about.
-        oracle: what is right, made of torch's own operators; None takes the answer.
-        use: how what was handed in is used; a name in `observing.USES`.
-        gradient: whether the gradients of its arguments are looked at, too.
+        minutes: roughly how long a learner needs.
+        kind: "write", "bug" or "predict".
+        oracle: a reference built from torch's own operators; the answer by default.
+        use: how the learner's code is exercised; a name in `observing.USES`.
+        gradient: whether the gradients of the arguments are compared, too.
         accept: for tasks with many right answers: takes the value returned and the case's arguments, and returns
             None if it is right, else a sentence. The oracle is then one right answer among many.
         window: names the part of the input that an output pixel depends on: takes the pixel's index and the case's
             arguments, returns text.
         broken: the function that a "bug" task is about. The sheet shows its source.
-        forbids: calls that the text forbids. A bare name is meant wherever it stands (`F.conv2d`, `ops.conv2d`),
-            "ops.*" is all of a module, "groups=" an argument.
+        forbids: calls that the text forbids. A bare name matches wherever it occurs (`F.conv2d`, `ops.conv2d`),
+            "ops.*" all of a module, "groups=" an argument.
         imports: modules that the answer imports while it runs, if that takes long: the grader imports them beforehand.
-        relative, absolute: how far a value may be off; None: by dtype.
-        seconds: for all cases together.
+        relative, absolute: how far a value may be off; None chooses by dtype.
+        seconds: time limit for all cases together.
+        slips: factories of the misconceptions, added by `slips` and `mistake`.
     """
 
     answer: object
@@ -89,12 +90,15 @@ class Task:
 
     @cached_property
     def hints(self) -> tuple[str, ...]:
-        return tuple(" ".join(part.split()) for part in inspect.getdoc(self.answer).split("\n\n"))
+        paragraphs = (inspect.getdoc(self.answer) or "").split("\n\n")
+        if len(paragraphs) != 2:
+            raise ValueError(f"the docstring of {self.id} must hold two hints, got {len(paragraphs)} paragraphs.")
+        return tuple(" ".join(part.split()) for part in paragraphs)
 
     @cached_property
     def misconceptions(self) -> tuple[Misconception, ...]:
-        """The mistakes that are known, in the order in which they are looked for. Edits are made when first asked."""
-        return tuple(misconception for made in self.slips for misconception in made())
+        """The known mistakes, in the order in which they are tried. Edits are applied on first access."""
+        return tuple(misconception for factory in self.slips for misconception in factory())
 
     def cases(self, seed: int) -> Iterator[Case]:
         for row in self.cases_of(Draw(seed)):
@@ -109,6 +113,8 @@ class Task:
 
 
 def _case(gradient: bool, label: str, *given) -> Case:
+    if not isinstance(label, str):
+        raise ValueError(f"a row of cases must begin with its label, got {label!r}.")
     *arguments, settings = given if given and isinstance(given[-1], dict) else (*given, {})
     return Case(label, tuple(arguments), settings, gradient)
 
@@ -124,10 +130,10 @@ def once(draw: "Draw"):
 
 
 def task(title: str, cases: Callable[["Draw"], Iterator] = once, **facts) -> Callable[[object], Task]:
-    """Decorate a right answer, and it is a `Task`. `facts` are those of `Task`.
+    """Turn the decorated right answer into a `Task`. `facts` are the fields of `Task`.
 
-    `cases(draw)` yields rows `label, *arguments`, with a dict at the end for keyword arguments. A `Case` is taken as
-    it is.
+    `cases(draw)` yields rows `label, *arguments`, with a dict at the end for keyword arguments. It may also yield a
+    finished `Case`.
 
     >>> @task("Double it", lambda draw: [("a number", 3)], points=1, difficulty=1, importance=1, minutes=1)
     ... def double(x):
@@ -143,13 +149,13 @@ def task(title: str, cases: Callable[["Draw"], Iterator] = once, **facts) -> Cal
 
 
 def slips(of: Task, text: str, answer: object = None) -> None:
-    """Add mistakes to a task, one after the other as they are to be looked for.
+    """Add mistakes to a task, in the order in which they are tried.
 
-    Each is written in one of these ways, and below it, indented, stands the sentence that explains it:
+    Each is written in one of these ways, with the sentence that explains it indented below:
 
-    - `name: old -> new` is the right answer with one edit: wherever `old` stands in it, they write `new`. A line
+    - `name: old -> new` is the right answer with one edit: every occurrence of `old` becomes `new`. A line
       `and: old -> new` edits it once more.
-    - `name = expression` is something else altogether: a function or a class, or the value that they return.
+    - `name = expression` is an unrelated function or class, or just the value that it returns.
     - `name` alone is the function or class of this name in the task's module; its docstring is the sentence.
 
     A line `if: predicate` below says that the mistake is recognized by `predicate(value, *arguments)`.
@@ -162,7 +168,7 @@ def slips(of: Task, text: str, answer: object = None) -> None:
 
 
 def mistake(of: Task, name: str, sentence: str, wrong: object, matches: Callable[..., bool] | None = None) -> None:
-    """Add one mistake that a program has made."""
+    """Add one mistake generated by code."""
     of.slips.append(lambda: iter([Misconception(name, sentence, wrong, matches)]))
 
 
@@ -170,7 +176,8 @@ def _misconception(answer, part: str) -> Misconception:
     head, *lines = part.splitlines()
     found, space = SLIP.fullmatch(head), _globals(answer)
     if not found:
-        raise ValueError(f"{head!r} is no slip: write `name: old -> new`, `name = expression` or `name`.")
+        forms = "write `name: old -> new`, `name = expression` or `name`, and indent the sentence below it"
+        raise ValueError(f"{head!r} is not a slip of {answer.__name__}: {forms}.")
     name, edit, expression = found["name"], found["edit"], found["expression"]
     edits = [edit, *(line.removeprefix("and: ") for line in lines if line.startswith("and: "))]
     predicates = [eval(line.removeprefix("if: "), space) for line in lines if line.startswith("if: ")]
@@ -185,16 +192,18 @@ def _misconception(answer, part: str) -> Misconception:
 
 
 def edited(answer, name: str, edits: Sequence[str]):
-    """The answer with edits `old -> new`, each made wherever `old` stands.
+    """The answer with edits `old -> new`, each applied to every occurrence of `old`.
 
     Raises:
-        ValueError: what is to be edited does not stand in the answer.
+        ValueError: an edit has no arrow, or its `old` does not occur in the answer.
     """
     source = _source(answer)
     for edit in edits:
-        old, arrow, new = (edit + " ").partition(" -> ")
-        if not arrow or old not in source:
-            raise ValueError(f"{name}: {old!r} does not stand in the answer of {answer.__name__}.")
+        old, arrow, new = (edit + " ").partition(" -> ")  # "old ->" deletes
+        if not arrow:
+            raise ValueError(f"{name}: an edit must have the form `old -> new`, got {edit!r}.")
+        if old not in source:
+            raise ValueError(f"{name}: {old!r} does not occur in the answer of {answer.__name__}.")
         source = source.replace(old, new.strip())
     space = dict(_globals(answer))
     exec(compile(source, f"<{answer.__name__}, {name}>", "exec"), space)
@@ -218,7 +227,7 @@ def _source(answer) -> str:
 
 
 def corr_window(index, X: Tensor, K: Tensor, *_, **__) -> str:
-    """The window of a plain cross-correlation: stride 1, no padding. The last two numbers of `index` are the place.
+    """The window of a plain cross-correlation: stride 1, no padding. The last two numbers of `index` are the position.
 
     >>> corr_window((0, 1), torch.arange(9).reshape(3, 3), torch.ones(2, 2))
     'X[0:2, 1:3] = [[1, 2], [4, 5]]'
@@ -229,7 +238,7 @@ def corr_window(index, X: Tensor, K: Tensor, *_, **__) -> str:
 
 
 def as_list(T: Tensor) -> str:
-    """Nested lists with whole numbers shown whole.
+    """Nested lists, with integers shown without a decimal point.
 
     >>> as_list(torch.tensor([[1.0, 2.5]]))
     '[[1, 2.5]]'
@@ -263,7 +272,7 @@ class Draw:
         return int(torch.randint(low, high + 1, (), generator=self.generator))
 
     def whole(self, *shape: int, low: int = -9, high: int = 9, dtype=torch.float32) -> Tensor:
-        """Small whole numbers, which floats hold exactly: the order of a sum does not matter."""
+        """Small whole numbers, exactly representable as floats: the order of a sum does not matter."""
         return torch.randint(low, high + 1, shape, generator=self.generator).to(dtype)
 
     def real(self, *shape: int, dtype=torch.float32) -> Tensor:
@@ -276,5 +285,5 @@ class Draw:
         return (torch.randperm(count, generator=self.generator) - count // 2).reshape(shape).to(dtype)
 
     def turned(self, *shape: int, dtype=torch.float32) -> Tensor:
-        """As `whole`, but not contiguous: the last two dimensions lie in memory the other way round."""
+        """As `whole`, but not contiguous: the last two dimensions are stored transposed."""
         return self.whole(*shape[:-2], shape[-1], shape[-2], dtype=dtype).transpose(-1, -2)

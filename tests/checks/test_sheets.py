@@ -17,7 +17,7 @@ from exercise_checks import tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "sheets.py"
-NUMBERS = {5: "five", 6: "six", 7: "seven"}
+NUMBERS = {5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
 HOW_TO_WORK = "**How to work.** Replace `raise NotImplementedError` by your own lines"
 
 needs_nbgrader = pytest.mark.skipif(
@@ -50,41 +50,55 @@ def test_the_lesson_leads_to_its_sheet_and_back(sheet):
 
 @pytest.mark.parametrize("folder", ["exercises", "solutions"])
 @pytest.mark.parametrize("sheet", tasks.SHEETS)
-def test_a_sheet_holds_its_tasks_in_order(sheet, folder):
-    found = cells(folder, sheet)
-    order = [name for name in found if name in {task.id for task in tasks.of_sheet(sheet)}]
+def test_a_sheet_holds_its_tasks_in_the_order_of_their_module(sheet, folder):
+    order = [name for name in cells(folder, sheet) if name in {task.id for task in tasks.of_sheet(sheet)}]
     assert order == [task.id for task in tasks.of_sheet(sheet)]
-    for task in tasks.of_sheet(sheet):
-        assert task.box in found[f"{task.id}-task"]["source"]
-        defined = [node.name for node in ast.parse(found[task.id]["source"]).body if hasattr(node, "name")]
-        assert task.id in defined
-        check = f'check("{task.id}", {task.id})\n# hint("{task.id}")'
-        assert found[f"{task.id}-check"]["source"] == check
-        if task.broken:
-            assert inspect.getsource(task.broken).strip() in "\n".join(cell["source"] for cell in found.values())
+
+
+@pytest.mark.parametrize("folder", ["exercises", "solutions"])
+@pytest.mark.parametrize("task", tasks.every(), ids=lambda task: task.id)
+def test_a_sheet_has_the_cells_of_each_task(task, folder):
+    sheet = tasks.sheet_of(task)
+    found = cells(folder, sheet)
+    missing = {f"{task.id}-task", task.id, f"{task.id}-check"} - set(found)
+    assert not missing, f"{folder}/{sheet}.ipynb has no cells with these ids"
+    assert task.box in found[f"{task.id}-task"]["source"]
+    defined = [node.name for node in ast.parse(found[task.id]["source"]).body if hasattr(node, "name")]
+    assert task.id in defined
+    check = f'check("{task.id}", {task.id})\n# hint("{task.id}")'
+    assert found[f"{task.id}-check"]["source"] == check
+    if task.broken:
+        assert inspect.getsource(task.broken).strip() in "\n".join(cell["source"] for cell in found.values())
 
 
 @pytest.mark.parametrize("sheet", tasks.SHEETS)
 def test_the_title_adds_up(sheet):
     title = cells("exercises", sheet)["title"]["source"]
     checks, minutes, points = re.search(r"tasks with (\w+) checks, about (\d+) minutes, (\d+) points", title).groups()
-    assert checks == NUMBERS[len(tasks.of_sheet(sheet))]
-    assert int(minutes) == sum(task.minutes for task in tasks.of_sheet(sheet))
-    assert int(points) == sum(task.points for task in tasks.of_sheet(sheet))
+    where = f"the title of solutions/{sheet}.ipynb"
+    assert checks == NUMBERS[len(tasks.of_sheet(sheet))], where
+    assert int(minutes) == sum(task.minutes for task in tasks.of_sheet(sheet)), where
+    assert int(points) == sum(task.points for task in tasks.of_sheet(sheet)), where
     assert HOW_TO_WORK in title
     assert cells("exercises", sheet)["setup"]["source"] == cells("exercises", tasks.SHEETS[0])["setup"]["source"]
 
 
-@pytest.mark.parametrize("sheet", tasks.SHEETS)
-def test_a_solution_passes_and_says_why_and_a_sheet_is_not_written_yet(sheet):
+@pytest.mark.parametrize("task", tasks.every(), ids=lambda task: task.id)
+def test_a_solution_passes_and_says_why_and_a_sheet_is_not_written_yet(task):
+    sheet = tasks.sheet_of(task)
     solved, unsolved = cells("solutions", sheet), cells("exercises", sheet)
-    for task in tasks.of_sheet(sheet):
-        assert printed(solved[f"{task.id}-check"]).strip() == f"Passed: {task.title}."
-        assert printed(unsolved[f"{task.id}-check"]).strip() == f"Not written yet: {task.title}."
-        assert "NotImplementedError" in unsolved[task.id]["source"]
-        assert solved[f"{task.id}-why"]["metadata"]["tags"] == ["why"]
-        assert f"{task.id}-why" not in unsolved
-    assert not [cell for cell in unsolved.values() if "SOLUTION" in cell["source"] or cell["metadata"].get("tags")]
+    stored = f"what solutions/{sheet}.ipynb stores; tools/store.py runs it and stores it anew"
+    assert printed(solved[f"{task.id}-check"]).strip() == f"Passed: {task.title}.", stored
+    assert printed(unsolved[f"{task.id}-check"]).strip() == f"Not written yet: {task.title}."
+    assert "NotImplementedError" in unsolved[task.id]["source"]
+    assert solved[f"{task.id}-why"]["metadata"]["tags"] == ["why"]
+    assert f"{task.id}-why" not in unsolved
+
+
+@pytest.mark.parametrize("sheet", tasks.SHEETS)
+def test_a_sheet_holds_nothing_of_its_solution(sheet):
+    unsolved = cells("exercises", sheet).values()
+    assert not [cell for cell in unsolved if "SOLUTION" in cell["source"] or cell["metadata"].get("tags")]
 
 
 # The tool that makes sheets

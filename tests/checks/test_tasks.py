@@ -23,7 +23,7 @@ def named(task):
 
 
 def dressed(kind):
-    """What tests/right_answers holds for all sheets, as pytest's parameters."""
+    """What tests/checks/right_answers holds for all sheets, as pytest's parameters."""
     rows = []
     for sheet in tasks.SHEETS:
         module = importlib.import_module(f"right_answers.{sheet[3:]}")
@@ -79,10 +79,15 @@ def test_a_wrong_answer_without_a_name_fails(task_id, answer, words):
     assert words in verdict.message
 
 
-@pytest.mark.parametrize("sheet", tasks.SHEETS)
-def test_every_task_is_tried_in_unusual_dress(sheet):
-    module = importlib.import_module(f"right_answers.{sheet[3:]}")
-    assert set(module.RIGHT) == {task.id for task in tasks.of_sheet(sheet)}
+@pytest.mark.parametrize("task", EVERY, ids=named)
+def test_every_task_is_tried_in_unusual_dress(task):
+    module = importlib.import_module(f"right_answers.{tasks.sheet_of(task)[3:]}")
+    assert module.RIGHT.get(task.id), f"{module.__file__} has no RIGHT[{task.id!r}]"
+
+
+def test_only_tasks_are_tried_in_unusual_dress():
+    modules = [importlib.import_module(f"right_answers.{sheet[3:]}") for sheet in tasks.SHEETS]
+    assert {task_id for module in modules for task_id in module.RIGHT} == {task.id for task in EVERY}
 
 
 @pytest.mark.parametrize("task", EVERY, ids=named)
