@@ -7,6 +7,7 @@ dicts of these), so that it can be compared, or sent to another process, without
 import contextlib
 import io
 import linecache
+import os
 import re
 import sys
 import sysconfig
@@ -31,10 +32,11 @@ def _ascii(name: str) -> str:
     return name.encode("ascii", "backslashreplace").decode()
 
 
-# Where no line is a learner's: torch and NumPy may also lie elsewhere than this environment's other packages.
-_PLACES = {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
-_PLACES |= {str(Path(file).parent) for file in (__file__, torch.__file__, np.__file__)}
-LIBRARIES = (*_PLACES, *map(_ascii, _PLACES), "<frozen")
+# Folders in which no line is a learner's. torch and NumPy may lie elsewhere than this environment's other packages.
+_FOLDERS = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+_FOLDERS += [Path(torch.__file__).parent, Path(np.__file__).parent]
+_FOLDERS += [Path(__file__).parents[2] / name for name in ("course_utils", "exercise_checks", "cohort_grader")]
+LIBRARIES = ("<frozen", *(_ascii(os.path.join(folder, "")) for folder in _FOLDERS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +105,7 @@ class Unusable(Exception):
 
 
 def observe(
-    use: str, obj, cases: Sequence[Case], seconds: float | None = None, copy: TextIO | None = None
+    use: str, obj, cases: Sequence[Case], seconds: float | None = None, printed: TextIO | None = None
 ) -> list[Observation]:
     """Use `obj` on each case, in this process. What the learner's code raises or prints is noted, and goes no further.
 
@@ -112,13 +114,13 @@ def observe(
     Args:
         use: a name in `USES`.
         seconds: when they are over, no further case is begun.
-        copy: an empty file that holds, at every moment, what was printed in the case that is being tried.
+        printed: an empty file that holds, at every moment, what was printed in the case that is being tried.
 
     >>> [seen] = observe("call", lambda x: x + 1, [Case("one", (2,))])
     >>> seen.value, seen.failure
     (3, None)
     """
-    seen, tape, began = [], _Tape(copy), time.monotonic()
+    seen, tape, began = [], _Tape(printed), time.monotonic()
     # Progress bars go to stderr; they and warnings are no help in a message, and are dropped.
     quiet = contextlib.redirect_stderr(_Tape())
     with own_settings(), contextlib.redirect_stdout(tape), quiet, warnings.catch_warnings(action="ignore"):
@@ -132,10 +134,10 @@ def observe(
 
 
 def _observe_case(use: Callable, obj, case: Case, tape: "_Tape") -> Observation:
-    tape.heard()
+    tape.take()
     args, kwargs = _fresh(case, gradient=False)
     value, failure = attempt(lambda: plain(use(obj, *args, **kwargs)))
-    printed = tape.heard()
+    printed = tape.take()
     if failure:
         return Observation(failure=failure, printed=printed)
     before = _tensors(case.args, case.kwargs)
@@ -155,16 +157,12 @@ def _gradients(use, obj, case: Case) -> dict:
     with torch._C.DisableTorchFunctionSubclass():
         if not output.requires_grad:
             return dict.fromkeys(inputs)
-        found = torch.autograd.grad(_total(output), list(inputs.values()), allow_unused=True)
+        found = torch.autograd.grad(output, list(inputs.values()), _weights(output), allow_unused=True)
     return dict(zip(inputs, found, strict=True))
 
 
-def _total(output: Tensor) -> Tensor:
-    """A sum with another weight at every place: in a plain one, gradients at the wrong places could look right."""
-    return (output * _weights(output)).sum()
-
-
 def _weights(like: Tensor) -> Tensor:
+    """A number of its own for every place: added up alike, gradients at the wrong places could look right."""
     return torch.cos(torch.arange(like.numel(), dtype=like.dtype, device=like.device)).reshape(like.shape)
 
 
@@ -198,7 +196,7 @@ def _words(error: BaseException) -> str:
 def _own_line(calls: Iterable[tuple[str, int]]) -> str:
     """The first line of the learner's own, "line 3: `return X[i]`", or "". Lines of libraries are none."""
     for file, number in calls:
-        if not file.startswith(LIBRARIES):
+        if not _ascii(file).startswith(LIBRARIES):
             source = linecache.getline(file, number).strip()
             return f"line {number}: `{source}`" if source else f"line {number}"
     return ""
@@ -238,7 +236,7 @@ def _module(cls, arguments: dict, weights: dict, X: Tensor) -> dict:
     output = module(X)
     gradients = {}
     if isinstance(output, Tensor) and output.requires_grad:
-        _total(output).backward()
+        output.backward(_weights(output))
         gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     return {"parameters": parameters, "state_dict": saved, "output": output, "gradients": gradients}
 
@@ -363,27 +361,26 @@ def own_settings():
 
 
 class _Tape(io.StringIO):
-    """Keeps the beginning of what is printed, and no more, also in the file `copy`. Closing it closes nothing."""
+    """Keeps the beginning of what is printed in a file, and no more. Closing it closes nothing."""
 
-    def __init__(self, copy: TextIO | None = None):
+    def __init__(self, file: TextIO | None = None):
         super().__init__()
-        self.kept, self.copy = "", copy
+        self.file, self.room = file or io.StringIO(), MOST_PRINTED
 
-    def heard(self) -> str:
+    def take(self) -> str:
         """What was printed since this was asked before."""
-        heard, self.kept = self.kept, ""
-        if self.copy:
-            self.copy.seek(0)
-            self.copy.truncate()
-        return heard
+        self.file.seek(0)
+        printed, self.room = self.file.read(), MOST_PRINTED
+        self.file.seek(0)
+        self.file.truncate()
+        return printed
 
     def write(self, text: str) -> int:
-        if len(self.kept) < MOST_PRINTED:
-            more = _text(text)[: MOST_PRINTED - len(self.kept)]
-            self.kept += more
-            if self.copy:
-                self.copy.write(more)
-                self.copy.flush()
+        if self.room:
+            more = _text(text)[: self.room]
+            self.room -= len(more)
+            self.file.write(more)
+            self.file.flush()
         return len(text)
 
     def close(self) -> None:
