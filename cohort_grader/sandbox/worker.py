@@ -12,6 +12,7 @@ import json
 import os
 import pkgutil
 import random
+import signal
 import socket
 import struct
 import sys
@@ -226,7 +227,7 @@ def _enter_namespaces() -> bool:
     child = os.fork()
     if child:
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
-    process.die_with_parent()
+    process.prctl(process.PR_SET_PDEATHSIG, signal.SIGKILL)
     return as_nobody
 
 

@@ -64,7 +64,7 @@ def observe(use: str, obj, cases: Sequence[Case], seconds: float) -> list[Observ
         return observing.observe(use, obj, cases, seconds)
     if not forks_safely():
         return _observe_in_second(use, obj, cases, seconds)
-    with contextlib.closing(_Child(partial(_fork, use, obj, cases, seconds))) as child:
+    with contextlib.closing(_Child(partial(_fork, (use, obj, cases, seconds)))) as child:
         return child.observations(cases, seconds)
 
 
@@ -88,13 +88,14 @@ class _Inside:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             faulthandler.register(signal.SIGTERM, self.dump, all_threads=False, chain=True)
         if sys.platform == "linux":
-            process.adopt_orphans()
+            process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
         logging.disable()  # Jupyter would note in the server's log each picture that is not shown
         builtins.input, builtins.display = _no_input, lambda *_, **__: None
 
     def answer(self, use: str, obj, cases: Sequence[Case], seconds: float) -> None:
-        """Send each observation as soon as it is there, so that a later case cannot take it along."""
-        # For who cannot be asked, or does not listen: to look at a thread while it runs, as this does, can fail.
+        """Send each observation as soon as it is there: a later case may end this process."""
+        # For a child that gets no signal or ignores it. Later than the signal, because it looks at the main thread
+        # from another one while it runs, which can crash.
         faulthandler.dump_traceback_later(seconds + GRACE / 2 * CAN_ASK, exit=True, file=self.dump)
         for case in cases:
             try:
@@ -121,44 +122,42 @@ class _Child:
 
     def __init__(self, start: Callable[[socket.socket, str], psutil.Process | subprocess.Popen]):
         self.status: int | None = None  # as `process.end` says it, when it has ended
-        self.folder = tempfile.TemporaryDirectory(prefix="check-", ignore_cleanup_errors=True)
-        self.files = {name: open(Path(self.folder.name, name), "w+b") for name in (PRINTED, DUMP)}  # noqa: SIM115
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = start(theirs, self.folder.name)
-        self.channel = Channel(ours, MOST_REPLY)
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="check-", ignore_cleanup_errors=True))
+            self.files = {name: stack.enter_context(open(Path(folder, name), "w+b")) for name in (PRINTED, DUMP)}
+            ours, theirs = socket.socketpair()
+            self.channel = Channel(stack.enter_context(ours), MOST_REPLY)
+            with theirs:
+                self.process = start(theirs, folder)
+            stack.callback(self.end)
+            self.close = stack.pop_all().close  # ends the process, and removes its files
 
     def observations(self, cases: Sequence[Case], seconds: float) -> list[Observation]:
         """What it sends, up to the first failure after which no further case is tried; then it is ended."""
         seen, deadline = [], time.monotonic() + seconds + (0.0 if CAN_ASK else GRACE)
-        late = FailureKind.TIME_UP, f"{seconds:g}"
         try:
             for _ in cases:
-                seen.append(self._receive(deadline))
-                if seen[-1].failure and seen[-1].failure.kind in (FailureKind.INTERRUPTED, FailureKind.UNUSABLE):
+                observation = self.channel.receive(deadline)[2]
+                if type(observation) is not Observation:
+                    raise Unreadable("what came is no observation.")
+                seen.append(observation)
+                if observation.failure and observation.failure.kind in (FailureKind.INTERRUPTED, FailureKind.UNUSABLE):
                     self.end()
                     break
             return seen
         except KeyboardInterrupt:  # somebody pressed stop
             self.end(GRACE, ask=True)
             kind, words = FailureKind.INTERRUPTED, ""
-        except TooLate:
-            self.end(GRACE, ask=True)
-            kind, words = late
-        except Gone:
-            ended = FailureKind.ENDED, process.describe(self.end(GRACE))
-            kind, words = late if self._left(DUMP).startswith("Timeout") else ended
+        except Gone as error:
+            words = process.describe(self.end(GRACE, ask=isinstance(error, TooLate)))
+            kind = FailureKind.ENDED
+            if isinstance(error, TooLate) or self._left(DUMP).startswith("Timeout"):
+                kind, words = FailureKind.TIME_UP, f"{seconds:g}"
         except Unreadable as error:
             self.end()
             kind, words = FailureKind.UNUSABLE, f"What came back could not be read: {error}"
         failure = Failure(kind, words, observing.line_in_dump(self._left(DUMP)))
         return [*seen, Observation(failure=failure, printed=self._left(PRINTED)[:MOST_PRINTED])]
-
-    def _receive(self, deadline: float) -> Observation:
-        observation = self.channel.receive(deadline)[2]
-        if type(observation) is not Observation:
-            raise Unreadable("what came is no observation.")
-        return observation
 
     def _left(self, name: str) -> str:
         """The beginning of what stands in one of its files; it may have written anything there."""
@@ -171,31 +170,16 @@ class _Child:
             self.status = process.end(self.process, patience, ask)
         return self.status
 
-    def close(self) -> None:
-        """End it, and leave nothing of it."""
-        self.end()
-        self.channel.close()
-        for file in self.files.values():
-            file.close()
-        self.folder.cleanup()
 
-
-# ---------------------------------------------------------------------------------------------------------
-# A fork
-# ---------------------------------------------------------------------------------------------------------
-
-
-def _fork(
-    use: str, obj, cases: Sequence[Case], seconds: float, connection: socket.socket, folder: str
-) -> psutil.Process:
+def _fork(request: tuple, connection: socket.socket, folder: str) -> psutil.Process:
     """Start a copy of this process that answers one request and does nothing else."""
     with warnings.catch_warnings(action="ignore"):  # Python warns of forks beside threads: see `_leave_kernel`
         number = os.fork()
     if number == 0:
         try:
             _leave_kernel(connection)
-            _Inside(connection, folder).answer(use, obj, cases, seconds)
-            signal.pause()  # what it has started is found as long as it is there itself
+            _Inside(connection, folder).answer(*request)
+            signal.pause()  # until the kernel has found, and ended, all that the learner's code has started
         finally:
             os._exit(0)  # whatever happened: what follows in this program is the kernel's
     return psutil.Process(number)
@@ -204,7 +188,7 @@ def _fork(
 def _leave_kernel(connection: socket.socket) -> None:
     """In a new fork: keep nothing that leads back to the kernel or would wait for one of its threads."""
     os.setpgid(0, 0)  # Ctrl-C is for the kernel
-    process.die_with_parent()
+    process.prctl(process.PR_SET_PDEATHSIG, signal.SIGKILL)
     process.limit("RLIMIT_CORE", 0)
     process.limit("RLIMIT_AS", process.address_space() + MOST_MEMORY)
     with contextlib.suppress(OSError):  # should memory run out all the same, the kernel is not the one to end
@@ -216,7 +200,7 @@ def _leave_kernel(connection: socket.socket) -> None:
             os.dup2(nowhere.fileno(), number)
     for number in map(int, os.listdir("/proc/self/fd")):
         with contextlib.suppress(OSError):
-            # The kernel's sockets, and what wakes its threads: a message from here would confuse them.
+            # The kernel listens on its sockets, and its event loop waits for descriptors of these kinds.
             wakes = os.readlink(f"/proc/self/fd/{number}").startswith(("socket:", "anon_inode:"))
             if wakes and number > 2 and number != connection.fileno():
                 os.close(number)
@@ -225,16 +209,12 @@ def _leave_kernel(connection: socket.socket) -> None:
 def have_own_bars(kind: type = tqdm) -> None:
     """In a new fork: a lock of its own for every kind of tqdm's bars.
 
-    Theirs is shared by all forks: held by one that is ended, it would stop the bars of all others, the kernel's too.
+    All forks share tqdm's own: a fork that is ended while it holds that one would stop the bars of all others, also the
+    kernel's.
     """
     kind.set_lock(threading.RLock())
-    for more in kind.__subclasses__():  # each may have looked for a lock first, and have its own
+    for more in kind.__subclasses__():  # a subclass may have a lock of its own
         have_own_bars(more)
-
-
-# ---------------------------------------------------------------------------------------------------------
-# A second Python
-# ---------------------------------------------------------------------------------------------------------
 
 
 def _observe_in_second(use: str, obj, cases: Sequence[Case], seconds: float) -> list[Observation]:
@@ -244,6 +224,7 @@ def _observe_in_second(use: str, obj, cases: Sequence[Case], seconds: float) -> 
         return observing.observe(use, obj, cases, seconds)
     patience = seconds + GRACE + (0.0 if _second else START)
     second, _second = _second or _Child(_start_second), None
+    atexit.register(second.close)
     try:
         if not _unpacks(second.channel, packed, patience):
             return observing.observe(use, obj, cases, seconds)
@@ -273,15 +254,9 @@ def _pack(request: tuple) -> torch.Tensor | None:
         _Pickler(packed).dump((cells, request))
     except KeyboardInterrupt:
         raise
-    except BaseException:  # an object may say itself how it is to be sent, and raise anything
+    except BaseException:  # pickling runs the object's own methods, which may raise anything
         return None
     return torch.frombuffer(packed.getbuffer(), dtype=torch.uint8)
-
-
-@atexit.register
-def _end_second() -> None:
-    if _second:
-        _second.close()
 
 
 def _start_second(connection: socket.socket, folder: str) -> subprocess.Popen:
@@ -308,7 +283,7 @@ def serve(folder: str) -> None:
             packed = inside.channel.receive()[2]
             try:
                 cells, request = cloudpickle.loads(packed.numpy().tobytes())
-            except Exception:  # it says itself how it is to be unpacked, too
+            except Exception:  # unpickling runs the object's own code
                 inside.channel.send(0, 0, False)
                 continue
             linecache.cache |= cells  # so that an error can show its line

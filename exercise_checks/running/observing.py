@@ -66,19 +66,12 @@ class FailureKind(Enum):
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, as the learner should see it.
-
-    Args:
-        kind: decides what is done about it.
-        words: the exception's message, the seconds of `TIME_UP`, or a sentence.
-        line: the learner's own line, or "".
-        error: the name of the exception's class, for `RAISED`.
-    """
+    """What went wrong, as the learner should see it."""
 
     kind: FailureKind
-    words: str = ""
-    line: str = ""
-    error: str = ""
+    words: str = ""  # the exception's message, the seconds of `TIME_UP`, or a sentence
+    line: str = ""  # the learner's own line, "line 3: `return X[i]`"
+    error: str = ""  # the name of the exception's class, for `RAISED`
 
 
 @dataclass(frozen=True)
@@ -211,11 +204,6 @@ def line_in_dump(dump: str) -> str:
     return _own_line((names.get(file, file), int(number)) for file, number in calls)
 
 
-# ---------------------------------------------------------------------------------------------------------
-# The ways to use what a learner wrote
-# ---------------------------------------------------------------------------------------------------------
-
-
 def _call(function, *args, **kwargs):
     if not callable(function):
         raise Unusable(
@@ -268,11 +256,6 @@ def _training(function, X: Tensor, y: Tensor, unseen: Tensor) -> dict:
 USES = {"call": _call, "module": _module, "training": _training}
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Values and surroundings
-# ---------------------------------------------------------------------------------------------------------
-
-
 def plain(value, depth: int = 0):
     """Return `value` made of tensors, numbers, text, tuples and dicts alone; anything else becomes `Opaque`.
 
@@ -299,9 +282,8 @@ def plain(value, depth: int = 0):
 def _plain_tensor(value: Tensor) -> Tensor | Opaque:
     """A subclass answers for every operation on it, and may answer anything: it is taken off without being asked."""
     with torch._C.DisableTorchFunctionSubclass():
-        if value.layout != torch.strided or value.is_quantized or value.is_nested:
-            return Opaque(type_name(value))
-        if type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__:
+        dispatches = type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__
+        if dispatches or value.layout != torch.strided or value.is_quantized or value.is_nested:
             return Opaque(type_name(value))
         if value.numel() > MOST_NUMBERS:  # no answer is that large
             return Opaque(f"Tensor, of shape {'×'.join(map(str, value.shape))}")

@@ -16,7 +16,8 @@ from pathlib import Path
 import psutil
 
 WINDOWS = sys.platform == "win32"
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # of `prctl`, see <linux/prctl.h>
+PR_SET_PDEATHSIG = 1  # the signal that this process gets as soon as its parent has ended
+PR_SET_CHILD_SUBREAPER = 36  # this process becomes the parent of all that it started and whose own parents end
 KILLED = 1.0  # seconds after which a process that was killed should be gone
 
 
@@ -124,15 +125,6 @@ def address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
 
 
-def die_with_parent() -> None:
-    """Let the kernel end this process as soon as its parent has ended (Linux)."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def adopt_orphans() -> None:
-    """Become the parent of all that this process has started and whose own parents end (Linux): so it can be found."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _prctl(option: int, value: int) -> None:
+def prctl(option: int, value: int) -> None:
+    """Ask Linux for `option` (`PR_...`) of this process."""
     ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), *(ctypes.c_ulong(0),) * 3)
