@@ -8,7 +8,6 @@ file for example, is used in the kernel itself: there a call that hangs does so 
 A call that hangs ends with its child. `faulthandler` then writes at which line it was, even while a library computes.
 """
 
-import atexit
 import builtins
 import contextlib
 import faulthandler
@@ -26,6 +25,7 @@ import threading
 import time
 import types
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -130,7 +130,7 @@ class _Child:
             with theirs:
                 self.process = start(theirs, folder)
             stack.callback(self.end)
-            self.close = stack.pop_all().close  # ends the process, and removes its files
+            self.close = weakref.finalize(self, stack.pop_all().close)  # called once, when Python exits at the latest
 
     def observations(self, cases: Sequence[Case], seconds: float) -> list[Observation]:
         """What it sends, up to the first failure after which no further case is tried; then it is ended."""
@@ -224,7 +224,6 @@ def _observe_in_second(use: str, obj, cases: Sequence[Case], seconds: float) -> 
         return observing.observe(use, obj, cases, seconds)
     patience = seconds + GRACE + (0.0 if _second else START)
     second, _second = _second or _Child(_start_second), None
-    atexit.register(second.close)
     try:
         if not _unpacks(second.channel, packed, patience):
             return observing.observe(use, obj, cases, seconds)

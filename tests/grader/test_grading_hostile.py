@@ -478,7 +478,7 @@ FORGERS = [
             socket.send_fds(frame.f_locals["channel"].connection, [b"x"], handles)
             return X
         """,
-        says="does not begin as a frame",
+        says="not readable",
     ),
     Submission(
         "floods_the_judge",
@@ -491,7 +491,7 @@ FORGERS = [
             frame.f_locals["channel"].connection.settimeout(None)
             while True: frame.f_locals["channel"].connection.send(bytes(1 << 20))
         """,
-        says="does not begin as a frame",
+        says="not readable",
     ),
     Submission(
         "wrong_gradients",
