@@ -150,12 +150,16 @@ def _gradients(use, obj, case: Case) -> dict:
     with torch._C.DisableTorchFunctionSubclass():
         if not output.requires_grad:
             return dict.fromkeys(inputs)
-        found = torch.autograd.grad(output, list(inputs.values()), _weights(output), allow_unused=True)
+        found = torch.autograd.grad(_total(output), list(inputs.values()), allow_unused=True)
     return dict(zip(inputs, found, strict=True))
 
 
+def _total(output: Tensor) -> Tensor:
+    """A sum with another weight at every place: in a plain one, gradients at the wrong places could look right."""
+    return (output * _weights(output)).sum()  # given weights by themselves, autograd would first import much of torch
+
+
 def _weights(like: Tensor) -> Tensor:
-    """A number of its own for every place: added up alike, gradients at the wrong places could look right."""
     return torch.cos(torch.arange(like.numel(), dtype=like.dtype, device=like.device)).reshape(like.shape)
 
 
@@ -224,7 +228,7 @@ def _module(cls, arguments: dict, weights: dict, X: Tensor) -> dict:
     output = module(X)
     gradients = {}
     if isinstance(output, Tensor) and output.requires_grad:
-        output.backward(_weights(output))
+        _total(output).backward()
         gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     return {"parameters": parameters, "state_dict": saved, "output": output, "gradients": gradients}
 
