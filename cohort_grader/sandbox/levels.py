@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from cohort_grader.sandbox import landlock, namespaces, seccomp, visible
-from exercise_checks.running.limits import limit
+from exercise_checks.running.process import limit
 
 STRONG, WEAK = "strong", "weak"
 MEBIBYTE, GIBIBYTE = 1 << 20, 1 << 30

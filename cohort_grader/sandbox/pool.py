@@ -15,7 +15,7 @@ from cohort_grader.sandbox.levels import STRONG, Limits
 from cohort_grader.sandbox.processes import START, Core, Process, Sandbox, Spawner
 from exercise_checks.running.observing import Case, Failure, FailureKind, Observation
 from exercise_checks.running.process import describe
-from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable, to_observation
+from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable
 
 __all__ = ["CellOutcome", "Ending", "EndingKind", "Limits", "Worker", "WorkerPool"]
 
@@ -209,7 +209,10 @@ class Worker:
         began = time.monotonic()
         request = (entry, use, case.args, case.kwargs, case.gradient)
         try:
-            observation = to_observation(self._ask(worker.OBSERVE, request, seconds))
+            observation = self._ask(worker.OBSERVE, request, seconds)
+            if type(observation) is not Observation:
+                raise Unreadable("the reply is no observation.")
+            observation = replace(observation, printed="")  # it could tell a learner the secret inputs
         except (Gone, Unreadable) as error:
             observation = Observation(failure=self._end(error))
         return observation, time.monotonic() - began

@@ -227,7 +227,7 @@ class SpawnedChild:
         os.mkdir(scratch)
         os.mkdir(caches)
         self.process = process.start(
-            lambda number: levels.command("run_spawned", number, *spawner.arguments),
+            levels.command("run_spawned", *spawner.arguments),
             connection,
             cwd=scratch,
             env=levels.environment(caches),
@@ -257,5 +257,3 @@ def _remove(folder: str) -> None:
             if not os.path.islink(path):
                 os.chmod(path, 0o700)  # before it is listed
     shutil.rmtree(folder)
-
-

@@ -12,6 +12,7 @@ import json
 import os
 import pkgutil
 import random
+import signal
 import socket
 import struct
 import sys
@@ -21,7 +22,6 @@ from pathlib import Path
 
 from cohort_grader.sandbox import landlock, levels, linux, namespaces, seccomp, visible
 from cohort_grader.sandbox.levels import Limits
-from exercise_checks.running import limits as system_limits
 from exercise_checks.running import process
 
 # Requests and replies of a worker; BEGUN comes while a cell runs, with the number of a statement.
@@ -80,15 +80,14 @@ def serve(connection: socket.socket) -> None:
             channel.send(kind, token, _observe(notebook.names, *request))
 
 
-def _observe(names: dict, entry: str, use: str, arguments: tuple, options: dict, gradient: bool) -> tuple:
-    """Use what the notebook calls `entry` on one case."""
+def _observe(names: dict, entry: str, use: str, arguments: tuple, options: dict, gradient: bool):
+    """The observation of what the notebook calls `entry`, on one case."""
     from exercise_checks.running.observing import Case, Failure, FailureKind, Observation, observe
-    from exercise_checks.running.protocol import from_observation
 
     if entry not in names:
         words = f"Nothing called `{entry}` is defined: its cell is missing, was not finished, or raised an error."
-        return from_observation(Observation(failure=Failure(FailureKind.UNUSABLE, words)))
-    return from_observation(observe(use, names[entry], [Case("", arguments, options, gradient)])[0])
+        return Observation(failure=Failure(FailureKind.UNUSABLE, words))
+    return observe(use, names[entry], [Case("", arguments, options, gradient)])[0]
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -158,7 +157,7 @@ class _Sandbox:
 
     def __init__(self, limits: Limits, core: int, as_nobody: bool):
         self.limits, self.core, self.as_nobody = limits, core, as_nobody
-        self.address_space = system_limits.address_space()
+        self.address_space = process.address_space()
         self.namespace = namespaces.open_process_namespace()
         with contextlib.suppress(OSError):  # a wish, not a wall: should memory run out, nobody else is to end
             Path("/proc/self/oom_score_adj").write_text("1000")
@@ -228,7 +227,7 @@ def _enter_namespaces() -> bool:
     child = os.fork()
     if child:
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
-    system_limits.die_with_parent()
+    process.prctl(process.PR_SET_PDEATHSIG, signal.SIGKILL)
     return as_nobody
 
 
@@ -314,16 +313,15 @@ def try_strong_level() -> None:
 # ---------------------------------------------------------------------------------------------------------
 
 
-def run_spawned(connection: int, core: int, imports: tuple[str, ...], *limits) -> None:
+def run_spawned(core: int, imports: tuple[str, ...], *limits) -> None:
     """Serve one submission in this process, which was started for it alone, in its scratch folder.
 
     Args:
-        connection: number of a stream socket to the judge, for `process.take`.
         core: on which it runs.
         imports: modules beside those that every sheet needs.
         limits: the fields of `Limits`.
     """
-    with process.take(connection) as stream:
+    with process.take() as stream:
         try:
             _import_everything(imports)
             levels.clean_environment(os.getcwd())
@@ -341,7 +339,7 @@ def _restrict(limits: Limits) -> None:
     if sys.platform != "linux":
         levels.set_limits(limits, None, threads=False)
         return
-    taken = system_limits.address_space()
+    taken = process.address_space()
     if landlock.version():
         readable, listed = visible.without_hidden()
         landlock.restrict([*readable, visible.LESSON_PACKAGE], listed, [os.getcwd(), *visible.DEVICES])

@@ -8,7 +8,6 @@ file for example, is used in the kernel itself: there a call that hangs does so 
 A call that hangs ends with its child. `faulthandler` then writes at which line it was, even while a library computes.
 """
 
-import atexit
 import builtins
 import contextlib
 import faulthandler
@@ -26,8 +25,9 @@ import threading
 import time
 import types
 import warnings
-from collections.abc import Sequence
-from dataclasses import replace
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import cloudpickle
@@ -35,9 +35,9 @@ import psutil
 import torch
 from tqdm import tqdm
 
-from exercise_checks.running import limits, observing, process
+from exercise_checks.running import observing, process
 from exercise_checks.running.observing import MOST_PRINTED, Case, Failure, FailureKind, Observation, type_name
-from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable, from_observation, to_observation
+from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable
 
 CAN_ASK = hasattr(faulthandler, "register")  # whether a child, when asked to end, writes first at which line it is
 GRACE = 1.0  # seconds that it has for that, before it is killed
@@ -46,7 +46,7 @@ MOST_MEMORY = 4 << 30  # bytes that a fork may take beyond what the kernel has
 MOST_REPLY, MOST_LEFT = 1 << 29, 1 << 16  # bytes
 PRINTED, DUMP = "printed", "dump"  # names of files
 
-_second: "_Second | None" = None
+_second: "_Child | None" = None  # the second Python, while it waits for a request
 _inside = False  # whether this is a child itself
 
 
@@ -64,11 +64,8 @@ def observe(use: str, obj, cases: Sequence[Case], seconds: float) -> list[Observ
         return observing.observe(use, obj, cases, seconds)
     if not forks_safely():
         return _observe_in_second(use, obj, cases, seconds)
-    child = _Fork(use, obj, cases, seconds)
-    try:
+    with contextlib.closing(_Child(partial(_fork, (use, obj, cases, seconds)))) as child:
         return child.observations(cases, seconds)
-    finally:
-        child.close()
 
 
 def forks_safely() -> bool:
@@ -84,31 +81,31 @@ class _Inside:
         global _inside
         _inside = True
         self.channel = Channel(connection, MOST_REPLY)
-        self.printed = open(Path(folder, PRINTED), "w", encoding="utf-8")  # noqa: SIM115
+        self.printed = open(Path(folder, PRINTED), "w+", encoding="utf-8", newline="")  # noqa: SIM115
         self.dump = open(Path(folder, DUMP), "w")  # noqa: SIM115
         faulthandler.disable()  # a fork has the kernel's, which writes into the notebook
         if CAN_ASK:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             faulthandler.register(signal.SIGTERM, self.dump, all_threads=False, chain=True)
         if sys.platform == "linux":
-            limits.adopt_orphans()
+            process.prctl(process.PR_SET_CHILD_SUBREAPER, 1)
         logging.disable()  # Jupyter would note in the server's log each picture that is not shown
         builtins.input, builtins.display = _no_input, lambda *_, **__: None
 
     def answer(self, use: str, obj, cases: Sequence[Case], seconds: float) -> None:
-        """Send each observation as soon as it is there, so that a later case cannot take it along."""
-        # For who cannot be asked, or does not listen: to look at a thread while it runs, as this does, can fail.
+        """Send each observation as soon as it is there: a later case may end this process."""
+        # For a child that gets no signal or ignores it. Later than the signal, because it looks at the main thread
+        # from another one while it runs, which can crash.
         faulthandler.dump_traceback_later(seconds + GRACE / 2 * CAN_ASK, exit=True, file=self.dump)
         for case in cases:
             try:
-                [seen] = observing.observe(use, obj, [case], copy=self.printed)
-                self.channel.send(0, 0, (seen.printed, from_observation(seen)))
+                [seen] = observing.observe(use, obj, [case], printed=self.printed)
+                self.channel.send(0, 0, seen)
             except Gone:
                 return
             except BaseException as error:  # what the learner's code did to torch, for example
                 words = f"Looking at what your code did raised {type_name(error)}. If this stays, restart the kernel."
-                unusable = Observation(failure=Failure(FailureKind.UNUSABLE, words))
-                self.channel.send(0, 0, ("", from_observation(unusable)))
+                self.channel.send(0, 0, Observation(failure=Failure(FailureKind.UNUSABLE, words)))
         faulthandler.cancel_dump_traceback_later()
 
 
@@ -117,47 +114,50 @@ def _no_input(prompt="") -> str:
 
 
 class _Child:
-    """A child, as the kernel has it. What comes from it is not believed to be whole, nor to be true."""
+    """A child, as the kernel has it. What comes from it is not believed to be whole, nor to be true.
 
-    process: psutil.Process | subprocess.Popen
-    channel: Channel
+    Args:
+        start: starts a process with its end of a connection, and with a folder for the two files of `_Inside`.
+    """
 
-    def __init__(self):
+    def __init__(self, start: Callable[[socket.socket, str], psutil.Process | subprocess.Popen]):
         self.status: int | None = None  # as `process.end` says it, when it has ended
-        self.folder = tempfile.TemporaryDirectory(prefix="check-", ignore_cleanup_errors=True)
-        self.files = {name: open(Path(self.folder.name, name), "w+b") for name in (PRINTED, DUMP)}  # noqa: SIM115
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="check-", ignore_cleanup_errors=True))
+            self.files = {name: stack.enter_context(open(Path(folder, name), "w+b")) for name in (PRINTED, DUMP)}
+            ours, theirs = socket.socketpair()
+            self.channel = Channel(stack.enter_context(ours), MOST_REPLY)
+            with theirs:
+                self.process = start(theirs, folder)
+            stack.callback(self.end)
+            self.close = weakref.finalize(self, stack.pop_all().close)  # called once, when Python exits at the latest
 
     def observations(self, cases: Sequence[Case], seconds: float) -> list[Observation]:
         """What it sends, up to the first failure after which no further case is tried; then it is ended."""
         seen, deadline = [], time.monotonic() + seconds + (0.0 if CAN_ASK else GRACE)
-        late = FailureKind.TIME_UP, f"{seconds:g}"
         try:
             for _ in cases:
-                seen.append(self._observation(deadline))
-                if seen[-1].failure and seen[-1].failure.kind in (FailureKind.INTERRUPTED, FailureKind.UNUSABLE):
+                observation = self.channel.receive(deadline)[2]
+                if type(observation) is not Observation:
+                    raise Unreadable("what came is no observation.")
+                seen.append(observation)
+                if observation.failure and observation.failure.kind in (FailureKind.INTERRUPTED, FailureKind.UNUSABLE):
                     self.end()
                     break
             return seen
         except KeyboardInterrupt:  # somebody pressed stop
             self.end(GRACE, ask=True)
             kind, words = FailureKind.INTERRUPTED, ""
-        except TooLate:
-            self.end(GRACE, ask=True)
-            kind, words = late
-        except Gone:
-            ended = FailureKind.ENDED, process.describe(self.end(GRACE))
-            kind, words = late if self._left(DUMP).startswith("Timeout") else ended
+        except Gone as error:
+            words = process.describe(self.end(GRACE, ask=isinstance(error, TooLate)))
+            kind = FailureKind.ENDED
+            if isinstance(error, TooLate) or self._left(DUMP).startswith("Timeout"):
+                kind, words = FailureKind.TIME_UP, f"{seconds:g}"
         except Unreadable as error:
             self.end()
             kind, words = FailureKind.UNUSABLE, f"What came back could not be read: {error}"
         failure = Failure(kind, words, observing.line_in_dump(self._left(DUMP)))
         return [*seen, Observation(failure=failure, printed=self._left(PRINTED)[:MOST_PRINTED])]
-
-    def _observation(self, deadline: float) -> Observation:
-        message = self.channel.receive(deadline)[2]
-        if not (type(message) is tuple and len(message) == 2 and type(message[0]) is str):
-            raise Unreadable("what came is not what was printed and an observation.")
-        return replace(to_observation(message[1]), printed=message[0])
 
     def _left(self, name: str) -> str:
         """The beginning of what stands in one of its files; it may have written anything there."""
@@ -170,45 +170,27 @@ class _Child:
             self.status = process.end(self.process, patience, ask)
         return self.status
 
-    def close(self) -> None:
-        """End it, and leave nothing of it."""
-        self.end()
-        self.channel.close()
-        for file in self.files.values():
-            file.close()
-        self.folder.cleanup()
 
-
-# ---------------------------------------------------------------------------------------------------------
-# A fork
-# ---------------------------------------------------------------------------------------------------------
-
-
-class _Fork(_Child):
-    """A copy of this process that answers one request and does nothing else."""
-
-    def __init__(self, use: str, obj, cases: Sequence[Case], seconds: float):
-        super().__init__()
-        ours, theirs = socket.socketpair()
-        with warnings.catch_warnings(action="ignore"):  # Python warns of forks beside threads: see `_leave_kernel`
-            number = os.fork()
-        if number == 0:
-            try:
-                _leave_kernel(theirs)
-                _Inside(theirs, self.folder.name).answer(use, obj, cases, seconds)
-                signal.pause()  # what it has started is found as long as it is there itself
-            finally:
-                os._exit(0)  # whatever happened: what follows in this program is the kernel's
-        theirs.close()
-        self.process, self.channel = psutil.Process(number), Channel(ours, MOST_REPLY)
+def _fork(request: tuple, connection: socket.socket, folder: str) -> psutil.Process:
+    """Start a copy of this process that answers one request and does nothing else."""
+    with warnings.catch_warnings(action="ignore"):  # Python warns of forks beside threads: see `_leave_kernel`
+        number = os.fork()
+    if number == 0:
+        try:
+            _leave_kernel(connection)
+            _Inside(connection, folder).answer(*request)
+            signal.pause()  # until the kernel has found, and ended, all that the learner's code has started
+        finally:
+            os._exit(0)  # whatever happened: what follows in this program is the kernel's
+    return psutil.Process(number)
 
 
 def _leave_kernel(connection: socket.socket) -> None:
     """In a new fork: keep nothing that leads back to the kernel or would wait for one of its threads."""
     os.setpgid(0, 0)  # Ctrl-C is for the kernel
-    limits.die_with_parent()
-    limits.limit("RLIMIT_CORE", 0)
-    limits.limit("RLIMIT_AS", limits.address_space() + MOST_MEMORY)
+    process.prctl(process.PR_SET_PDEATHSIG, signal.SIGKILL)
+    process.limit("RLIMIT_CORE", 0)
+    process.limit("RLIMIT_AS", process.address_space() + MOST_MEMORY)
     with contextlib.suppress(OSError):  # should memory run out all the same, the kernel is not the one to end
         Path("/proc/self/oom_score_adj").write_text("1000")
     torch.set_num_threads(1)  # the threads of a pool do not come along
@@ -218,7 +200,7 @@ def _leave_kernel(connection: socket.socket) -> None:
             os.dup2(nowhere.fileno(), number)
     for number in map(int, os.listdir("/proc/self/fd")):
         with contextlib.suppress(OSError):
-            # The kernel's sockets, and what wakes its threads: a message from here would confuse them.
+            # The kernel listens on its sockets, and its event loop waits for descriptors of these kinds.
             wakes = os.readlink(f"/proc/self/fd/{number}").startswith(("socket:", "anon_inode:"))
             if wakes and number > 2 and number != connection.fileno():
                 os.close(number)
@@ -227,16 +209,12 @@ def _leave_kernel(connection: socket.socket) -> None:
 def have_own_bars(kind: type = tqdm) -> None:
     """In a new fork: a lock of its own for every kind of tqdm's bars.
 
-    Theirs is shared by all forks: held by one that is ended, it would stop the bars of all others, the kernel's too.
+    All forks share tqdm's own: a fork that is ended while it holds that one would stop the bars of all others, also the
+    kernel's.
     """
     kind.set_lock(threading.RLock())
-    for more in kind.__subclasses__():  # each may have looked for a lock first, and have its own
+    for more in kind.__subclasses__():  # a subclass may have a lock of its own
         have_own_bars(more)
-
-
-# ---------------------------------------------------------------------------------------------------------
-# A second Python
-# ---------------------------------------------------------------------------------------------------------
 
 
 def _observe_in_second(use: str, obj, cases: Sequence[Case], seconds: float) -> list[Observation]:
@@ -244,9 +222,10 @@ def _observe_in_second(use: str, obj, cases: Sequence[Case], seconds: float) -> 
     packed = _pack((use, obj, tuple(cases), seconds))
     if packed is None:
         return observing.observe(use, obj, cases, seconds)
-    second, _second = _second or _Second(), None
+    patience = seconds + GRACE + (0.0 if _second else START)
+    second, _second = _second or _Child(_start_second), None
     try:
-        if not (second.has_started() and second.unpacks(packed, seconds)):
+        if not _unpacks(second.channel, packed, patience):
             return observing.observe(use, obj, cases, seconds)
         seen = second.observations(cases, seconds)
         if second.status is None:
@@ -274,63 +253,36 @@ def _pack(request: tuple) -> torch.Tensor | None:
         _Pickler(packed).dump((cells, request))
     except KeyboardInterrupt:
         raise
-    except BaseException:  # an object may say itself how it is to be sent, and raise anything
+    except BaseException:  # pickling runs the object's own methods, which may raise anything
         return None
     return torch.frombuffer(packed.getbuffer(), dtype=torch.uint8)
 
 
-@atexit.register
-def _end_second() -> None:
-    if _second:
-        _second.close()
+def _start_second(connection: socket.socket, folder: str) -> subprocess.Popen:
+    """Start another Python with `serve` running, for as many requests as it survives."""
+    code = f"import sys; sys.path[:] = {sys.path!r}; from exercise_checks.running import child; child.serve({folder!r})"
+    return process.start([sys.executable, "-c", code], connection)
 
 
-class _Second(_Child):
-    """Another Python with `serve` running, for as many requests as it survives."""
-
-    def __init__(self):
-        super().__init__()
-        code = f"import sys; sys.path[:] = {sys.path!r}; from exercise_checks.running import child; child.serve"
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = lambda number: [sys.executable, "-c", f"{code}({number}, {self.folder.name!r})"]  # noqa: E731
-            self.process = process.start(command, theirs)
-        self.channel, self.started = Channel(ours, MOST_REPLY), False
-
-    def has_started(self) -> bool:
-        """Wait until it has started; False if it does not."""
-        self.started = self.started or self._says_yes(time.monotonic() + START)
-        return self.started
-
-    def unpacks(self, packed: torch.Tensor, seconds: float) -> bool:
-        """Send a request; say whether it arrived and could be unpacked."""
-        deadline = time.monotonic() + seconds + GRACE
-        with contextlib.suppress(Gone):
-            self.channel.send(0, 0, packed, deadline)
-        return self._says_yes(deadline)
-
-    def _says_yes(self, deadline: float) -> bool:
-        try:
-            return self.channel.receive(deadline)[2] is True
-        except (Gone, Unreadable):
-            return False
+def _unpacks(channel: Channel, packed: torch.Tensor, patience: float) -> bool:
+    """Send a request to the second Python; say whether it arrived and could be unpacked."""
+    deadline = time.monotonic() + patience
+    try:
+        channel.send(0, 0, packed, deadline)
+        return channel.receive(deadline)[2] is True
+    except (Gone, Unreadable):
+        return False
 
 
-def serve(number: int, folder: str) -> None:
-    """In the second Python: answer requests until the kernel closes the connection.
-
-    Args:
-        number: of a stream socket to the kernel, for `process.take`.
-        folder: for the two files of `_Inside`.
-    """
-    inside = _Inside(process.take(number), folder)
+def serve(folder: str) -> None:
+    """In the second Python: answer requests until the kernel closes the connection. `folder` is for `_Inside`."""
+    inside = _Inside(process.take(), folder)
     with contextlib.suppress(Gone):
-        inside.channel.send(0, 0, True)
         while True:
             packed = inside.channel.receive()[2]
             try:
                 cells, request = cloudpickle.loads(packed.numpy().tobytes())
-            except Exception:  # it says itself how it is to be unpacked, too
+            except Exception:  # unpickling runs the object's own code
                 inside.channel.send(0, 0, False)
                 continue
             linecache.cache |= cells  # so that an error can show its line

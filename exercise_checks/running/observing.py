@@ -7,6 +7,7 @@ dicts of these), so that it can be compared, or sent to another process, without
 import contextlib
 import io
 import linecache
+import os
 import re
 import sys
 import sysconfig
@@ -31,10 +32,11 @@ def _ascii(name: str) -> str:
     return name.encode("ascii", "backslashreplace").decode()
 
 
-# Where no line is a learner's: torch and NumPy may also lie elsewhere than this environment's other packages.
-_PLACES = {sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")}
-_PLACES |= {str(Path(file).parent) for file in (__file__, torch.__file__, np.__file__)}
-LIBRARIES = (*_PLACES, *map(_ascii, _PLACES), "<frozen")
+# Folders in which no line is a learner's. torch and NumPy may lie elsewhere than this environment's other packages.
+_FOLDERS = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+_FOLDERS += [Path(torch.__file__).parent, Path(np.__file__).parent]
+_FOLDERS += [Path(__file__).parents[2] / name for name in ("course_utils", "exercise_checks", "cohort_grader")]
+LIBRARIES = ("<frozen", *(_ascii(os.path.join(folder, "")) for folder in _FOLDERS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,19 +66,12 @@ class FailureKind(Enum):
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, as the learner should see it.
-
-    Args:
-        kind: decides what is done about it.
-        words: the exception's message, the seconds of `TIME_UP`, or a sentence.
-        line: the learner's own line, or "".
-        error: the name of the exception's class, for `RAISED`.
-    """
+    """What went wrong, as the learner should see it."""
 
     kind: FailureKind
-    words: str = ""
-    line: str = ""
-    error: str = ""
+    words: str = ""  # the exception's message, the seconds of `TIME_UP`, or a sentence
+    line: str = ""  # the learner's own line, "line 3: `return X[i]`"
+    error: str = ""  # the name of the exception's class, for `RAISED`
 
 
 @dataclass(frozen=True)
@@ -103,7 +98,7 @@ class Unusable(Exception):
 
 
 def observe(
-    use: str, obj, cases: Sequence[Case], seconds: float | None = None, copy: TextIO | None = None
+    use: str, obj, cases: Sequence[Case], seconds: float | None = None, printed: TextIO | None = None
 ) -> list[Observation]:
     """Use `obj` on each case, in this process. What the learner's code raises or prints is noted, and goes no further.
 
@@ -112,13 +107,13 @@ def observe(
     Args:
         use: a name in `USES`.
         seconds: when they are over, no further case is begun.
-        copy: an empty file that holds, at every moment, what was printed in the case that is being tried.
+        printed: an empty file that holds, at every moment, what was printed in the case that is being tried.
 
     >>> [seen] = observe("call", lambda x: x + 1, [Case("one", (2,))])
     >>> seen.value, seen.failure
     (3, None)
     """
-    seen, tape, began = [], _Tape(copy), time.monotonic()
+    seen, tape, began = [], _Tape(printed), time.monotonic()
     # Progress bars go to stderr; they and warnings are no help in a message, and are dropped.
     quiet = contextlib.redirect_stderr(_Tape())
     with own_settings(), contextlib.redirect_stdout(tape), quiet, warnings.catch_warnings(action="ignore"):
@@ -132,10 +127,10 @@ def observe(
 
 
 def _observe_case(use: Callable, obj, case: Case, tape: "_Tape") -> Observation:
-    tape.heard()
+    tape.take()
     args, kwargs = _fresh(case, gradient=False)
     value, failure = attempt(lambda: plain(use(obj, *args, **kwargs)))
-    printed = tape.heard()
+    printed = tape.take()
     if failure:
         return Observation(failure=failure, printed=printed)
     before = _tensors(case.args, case.kwargs)
@@ -161,7 +156,7 @@ def _gradients(use, obj, case: Case) -> dict:
 
 def _total(output: Tensor) -> Tensor:
     """A sum with another weight at every place: in a plain one, gradients at the wrong places could look right."""
-    return (output * _weights(output)).sum()
+    return (output * _weights(output)).sum()  # given weights by themselves, autograd would first import much of torch
 
 
 def _weights(like: Tensor) -> Tensor:
@@ -198,7 +193,7 @@ def _words(error: BaseException) -> str:
 def _own_line(calls: Iterable[tuple[str, int]]) -> str:
     """The first line of the learner's own, "line 3: `return X[i]`", or "". Lines of libraries are none."""
     for file, number in calls:
-        if not file.startswith(LIBRARIES):
+        if not _ascii(file).startswith(LIBRARIES):
             source = linecache.getline(file, number).strip()
             return f"line {number}: `{source}`" if source else f"line {number}"
     return ""
@@ -211,11 +206,6 @@ def line_in_dump(dump: str) -> str:
     own, *_ = re.split(rf'(?m)^  File "{re.escape(_ascii(__file__))}", line \d+ in attempt$', main)
     calls = re.findall(r'(?m)^  File "(.*)", line (\d{1,9}) in ', own)
     return _own_line((names.get(file, file), int(number)) for file, number in calls)
-
-
-# ---------------------------------------------------------------------------------------------------------
-# The ways to use what a learner wrote
-# ---------------------------------------------------------------------------------------------------------
 
 
 def _call(function, *args, **kwargs):
@@ -270,11 +260,6 @@ def _training(function, X: Tensor, y: Tensor, unseen: Tensor) -> dict:
 USES = {"call": _call, "module": _module, "training": _training}
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Values and surroundings
-# ---------------------------------------------------------------------------------------------------------
-
-
 def plain(value, depth: int = 0):
     """Return `value` made of tensors, numbers, text, tuples and dicts alone; anything else becomes `Opaque`.
 
@@ -301,9 +286,8 @@ def plain(value, depth: int = 0):
 def _plain_tensor(value: Tensor) -> Tensor | Opaque:
     """A subclass answers for every operation on it, and may answer anything: it is taken off without being asked."""
     with torch._C.DisableTorchFunctionSubclass():
-        if value.layout != torch.strided or value.is_quantized or value.is_nested:
-            return Opaque(type_name(value))
-        if type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__:
+        dispatches = type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__
+        if dispatches or value.layout != torch.strided or value.is_quantized or value.is_nested:
             return Opaque(type_name(value))
         if value.numel() > MOST_NUMBERS:  # no answer is that large
             return Opaque(f"Tensor, of shape {'×'.join(map(str, value.shape))}")
@@ -363,27 +347,26 @@ def own_settings():
 
 
 class _Tape(io.StringIO):
-    """Keeps the beginning of what is printed, and no more, also in the file `copy`. Closing it closes nothing."""
+    """Keeps the beginning of what is printed in a file, and no more. Closing it closes nothing."""
 
-    def __init__(self, copy: TextIO | None = None):
+    def __init__(self, file: TextIO | None = None):
         super().__init__()
-        self.kept, self.copy = "", copy
+        self.file, self.room = file or io.StringIO(), MOST_PRINTED
 
-    def heard(self) -> str:
+    def take(self) -> str:
         """What was printed since this was asked before."""
-        heard, self.kept = self.kept, ""
-        if self.copy:
-            self.copy.seek(0)
-            self.copy.truncate()
-        return heard
+        self.file.seek(0)
+        printed, self.room = self.file.read(), MOST_PRINTED
+        self.file.seek(0)
+        self.file.truncate()
+        return printed
 
     def write(self, text: str) -> int:
-        if len(self.kept) < MOST_PRINTED:
-            more = _text(text)[: MOST_PRINTED - len(self.kept)]
-            self.kept += more
-            if self.copy:
-                self.copy.write(more)
-                self.copy.flush()
+        if self.room:
+            more = _text(text)[: self.room]
+            self.room -= len(more)
+            self.file.write(more)
+            self.file.flush()
         return len(text)
 
     def close(self) -> None:

@@ -1,39 +1,38 @@
-"""Start another Python with a connection to it; end a process with all that it started, and say how it ended.
+"""Start another Python with a connection to it, limit a process from inside, and end one with all that it started.
 
 This does not import torch: the grader's first process, which only starts others, is to be small.
 """
 
 import contextlib
+import ctypes
+import importlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
 WINDOWS = sys.platform == "win32"
+PR_SET_PDEATHSIG = 1  # the signal that this process gets as soon as its parent has ended
+PR_SET_CHILD_SUBREAPER = 36  # this process becomes the parent of all that it started and whose own parents end
 KILLED = 1.0  # seconds after which a process that was killed should be gone
 
 
-def start(command: Callable[[int], list[str]], connection: socket.socket, **options) -> subprocess.Popen:
-    """Start a program that `take`s the connection. Ctrl-C does not reach it.
+def start(command: list[str], connection: socket.socket, **options) -> subprocess.Popen:
+    """Start a program that `take`s the connection, a stream socket, from its stdin. Ctrl-C does not reach it.
 
-    Args:
-        command: makes the command line of the number by which the program takes the connection.
-        connection: a stream socket; the caller closes it afterwards.
-        options: of `subprocess.Popen`.
+    The caller closes the connection afterwards; `options` are those of `subprocess.Popen`.
     """
-    number = 0 if WINDOWS else connection.fileno()
     if WINDOWS and sys.executable != sys._base_executable:
         # In a virtual environment python.exe only starts the real one, to which nothing could be given.
         options["env"] = {**options.get("env", os.environ), "__PYVENV_LAUNCHER__": sys.executable}
         options["executable"] = sys._base_executable
     process = subprocess.Popen(
-        command(number),
-        stdin=subprocess.PIPE if WINDOWS else subprocess.DEVNULL,
-        pass_fds=() if WINDOWS else (number,),
+        command,
+        stdin=subprocess.PIPE if WINDOWS else connection,
         start_new_session=True,
         creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if WINDOWS else 0,
         **options,
@@ -44,9 +43,14 @@ def start(command: Callable[[int], list[str]], connection: socket.socket, **opti
     return process
 
 
-def take(number: int) -> socket.socket:
-    """In the program that was started: the connection. On Windows it comes through stdin, whatever the number."""
-    return socket.fromshare(sys.stdin.buffer.read()) if WINDOWS else socket.socket(fileno=number)
+def take() -> socket.socket:
+    """In the program that was started: the connection. From here on, there is nothing in stdin."""
+    if WINDOWS:
+        return socket.fromshare(sys.stdin.buffer.read())
+    connection = socket.socket(fileno=os.dup(0))
+    with open(os.devnull) as nowhere:
+        os.dup2(nowhere.fileno(), 0)
+    return connection
 
 
 def end(process: subprocess.Popen | psutil.Process, patience: float = 0.0, ask: bool = False) -> int:
@@ -104,3 +108,23 @@ def describe(status: int) -> str:
         name = f"signal {-status}"
     reasons = {"SIGSEGV": "memory that is not its own was touched", "SIGKILL": "it used too much, or was stopped"}
     return f"it was ended by {name}" + (f" ({reasons[name]})." if name in reasons else ".")
+
+
+def limit(name: str, value: int) -> None:
+    """Set a limit of this process, such as RLIMIT_AS, where the system has it; one that is lower already stays."""
+    resource = importlib.import_module("resource")  # there is none on Windows
+    which = getattr(resource, name, None)
+    if which is not None:
+        hard = resource.getrlimit(which)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (value, value))
+
+
+def address_space() -> int:
+    """What this process has taken of its address space, in bytes (Linux)."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
+
+
+def prctl(option: int, value: int) -> None:
+    """Ask Linux for `option` (`PR_...`) of this process."""
+    ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), *(ctypes.c_ulong(0),) * 3)

@@ -4,9 +4,9 @@ Whoever wrote a submission may also have written the bytes that come from its wo
 or unpickles; sizes are checked before memory is taken for them, and depth is finite. What is not as it should be raises
 `Unreadable`, whatever it is.
 
-A frame is a header of 18 bytes (magic, version, kind, token, length of the body) and the body: one value as JSON. What
-JSON lacks is a list that begins with its type: ["tuple", 1, 2], ["dict", "key", "value"]. A reply carries the token of
-its request, a number drawn at random: a reply written in advance, twice or too late is thereby known.
+A frame is a header of 13 bytes (kind, token, length of the body) and the body: one value as JSON. What JSON lacks is a
+list that begins with its type: ["tuple", 1, 2], ["dict", "key", "value"]. A reply carries the token of its request, a
+number drawn at random; so a reply that was written in advance, twice or too late is recognized.
 """
 
 import base64
@@ -15,30 +15,24 @@ import math
 import socket
 import struct
 import time
+from collections.abc import Callable
+from dataclasses import fields
 
 import torch
 from torch import Tensor
 
 from exercise_checks.running.observing import MOST_PRINTED, Failure, FailureKind, Observation, Opaque
 
-MAGIC = b"CVG1"
-HEADER = struct.Struct("!4sBBQI")
+HEADER = struct.Struct("!BQI")
 DEEPEST = 16
 MOST_VALUES = 100_000  # in one message, whatever its length: a small message must not become large in memory
 MOST_DIMENSIONS, MOST_NUMBERS = 64, 1 << 62  # torch allows no more
 MOST_BITS = 1024  # of an integer
 CHUNK = 1 << 20
-DTYPES = {
-    name: getattr(torch, name)
-    for name in (
-        *("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"),
-        *("complex64", "complex128", "uint16", "uint32", "uint64"),
-    )
-    if hasattr(torch, name)
-}
+NUMBERS = "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128"
+DTYPES = {name: getattr(torch, name) for name in ("bool", *NUMBERS.split())}
 # Made here, so that a notebook may do to `json.dumps` what it likes.
 _to_json, _from_json = json.JSONEncoder(separators=(",", ":")).encode, json.JSONDecoder().decode
-FAILURE_KINDS = {kind.value: kind for kind in FailureKind}
 
 
 class Unreadable(Exception):
@@ -46,23 +40,19 @@ class Unreadable(Exception):
 
 
 class Gone(Exception):
-    """The other side has closed its end, or did not answer in time."""
+    """The other side has closed its end, or is too late."""
 
 
 class TooLate(Gone):
     """The other side did not answer in time."""
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Values
-# ---------------------------------------------------------------------------------------------------------
-
-
 def encode(value) -> bytes:
     """Return the bytes for a plain value; strides of tensors are kept.
 
-    Plain are None, bool, int, float, str, tensors, `Opaque`, `Failure`, and tuples, lists and dicts of these. A
-    tensor whose numbers are not in memory that can be read here becomes `Opaque`.
+    Plain are None, bool, int, float, str, tensors, `Opaque`, `Failure`, and tuples, lists and dicts of these; and an
+    `Observation` that is the whole value. A tensor whose numbers are not in memory that can be read here becomes
+    `Opaque`.
 
     Raises:
         TypeError: for anything else.
@@ -70,7 +60,7 @@ def encode(value) -> bytes:
     >>> decode(encode((1, {"a": [2.5, None]})))
     (1, {'a': [2.5, None]})
     """
-    return _to_json([_tagged(value, 0)]).encode()
+    return _to_json([_write(value, 0)]).encode()
 
 
 def decode(data: bytes | bytearray):
@@ -81,25 +71,21 @@ def decode(data: bytes | bytearray):
 
     >>> decode(b"[?]")
     Traceback (most recent call last):
-    exercise_checks.running.protocol.Unreadable: what came is no JSON.
+    exercise_checks.running.protocol.Unreadable: what came is not JSON in UTF-8, or is nested too deep.
     """
     if data.count(b",") + data.count(b"[") > MOST_VALUES:  # each value comes after one of these
         raise Unreadable(f"there are more than {MOST_VALUES} values.")
     try:
         text = str(data, "utf-8")
         found = _from_json(text)
-    except UnicodeDecodeError:
-        raise Unreadable("a text is not UTF-8.") from None
-    except ValueError:
-        raise Unreadable("what came is no JSON.") from None
-    except RecursionError:
-        raise Unreadable("values are nested too deep.") from None
+    except (ValueError, RecursionError):
+        raise Unreadable("what came is not JSON in UTF-8, or is nested too deep.") from None
     if not (type(found) is list and len(found) == 1 and text.endswith("]")):
         raise Unreadable("what came is not one value.")
-    return _untagged(found[0], 0)
+    return _read(found[0], 0)
 
 
-def _tagged(value, depth: int):
+def _write(value, depth: int):
     """The value as JSON has it."""
     if depth > DEEPEST:
         raise TypeError(f"values nested more than {DEEPEST} deep cannot be sent.")
@@ -107,22 +93,22 @@ def _tagged(value, depth: int):
         return value
     if type(value) is str:
         return value.encode("utf-8", "replace").decode()  # a lone surrogate becomes "?"
+    if isinstance(value, FailureKind):
+        return value.value
     if isinstance(value, Tensor):
-        return _tagged_tensor(value)
+        return _write_tensor(value)
     if isinstance(value, (tuple, list)):  # also torch.Size
         tag, items = "list" if type(value) is list else "tuple", value
     elif type(value) is dict:
         tag, items = "dict", [item for pair in value.items() for item in pair]
-    elif isinstance(value, Opaque):
-        tag, items = "opaque", [value.type_name]
-    elif isinstance(value, Failure):
-        tag, items = "failure", [value.kind.value, value.words, value.line, value.error]
+    elif isinstance(value, (Opaque, Failure, Observation)):
+        tag, items = type(value).__name__.lower(), [getattr(value, field.name) for field in fields(value)]
     else:
         raise TypeError(f"a value of type {type(value).__name__} cannot be sent.")
-    return [tag, *(_tagged(item, depth + 1) for item in items)]
+    return [tag, *(_write(item, depth + 1) for item in items)]
 
 
-def _tagged_tensor(value: Tensor) -> list:
+def _write_tensor(value: Tensor) -> list:
     name = str(value.dtype).removeprefix("torch.")
     if value.device.type != "cpu" or name not in DTYPES:
         return ["opaque", f"Tensor of dtype {name} on {value.device}"]
@@ -133,14 +119,18 @@ def _tagged_tensor(value: Tensor) -> list:
     return ["tensor", name, [*dense.shape], [*dense.stride()], base64.b64encode(data).decode()]
 
 
-def _untagged(found, depth: int):
-    """The value that `_tagged` made this of; `found` may be anything that JSON has."""
+def _read(found, depth: int):
+    """The value that `_write` made this of; `found` may be anything that JSON has."""
     if found is None or type(found) in (bool, float):
         return found
     if type(found) is int and found.bit_length() <= MOST_BITS:
         return found
     if type(found) is str:
-        return _text(found)
+        try:
+            found.encode()
+        except UnicodeEncodeError:  # JSON can name half of a character by its number
+            raise Unreadable("a text is not UTF-8.") from None
+        return found
     if not (type(found) is list and found and type(found[0]) is str and found[0] in _READERS):
         raise Unreadable("a value is of no type that can be sent.")
     if depth > DEEPEST:
@@ -148,39 +138,18 @@ def _untagged(found, depth: int):
     return _READERS[found[0]](found[1:], depth + 1)
 
 
-def _text(found: str) -> str:
-    try:
-        found.encode()
-    except UnicodeEncodeError:  # by its number, JSON can name half a letter
-        raise Unreadable("a text is not UTF-8.") from None
-    return found
+def _read_list(parts: list, depth: int) -> list:
+    return [_read(part, depth) for part in parts]
 
 
-def _items(parts: list, depth: int) -> list:
-    return [_untagged(part, depth) for part in parts]
-
-
-def _mapping(parts: list, depth: int) -> dict:
-    keys, values = _items(parts[::2], depth), _items(parts[1::2], depth)
+def _read_dict(parts: list, depth: int) -> dict:
+    keys, values = _read_list(parts[::2], depth), _read_list(parts[1::2], depth)
     if any(type(key) not in (str, int) for key in keys) or not len(set(keys)) == len(keys) == len(values):
         raise Unreadable("a key is neither text nor a number, comes twice, or lacks its value.")
     return dict(zip(keys, values, strict=True))
 
 
-def _strings(parts: list, count: int) -> list[str]:
-    if len(parts) != count or not all(type(part) is str for part in parts):
-        raise Unreadable("text is missing where a name or a sentence must stand.")
-    return [_text(part)[:MOST_PRINTED] for part in parts]
-
-
-def _failure(parts: list, depth: int) -> Failure:
-    kind, *texts = _strings(parts, 4)
-    if kind not in FAILURE_KINDS:
-        raise Unreadable("a failure is of no known kind.")
-    return Failure(FAILURE_KINDS[kind], *texts)
-
-
-def _tensor(parts: list, depth: int) -> Tensor:
+def _read_tensor(parts: list, depth: int) -> Tensor:
     try:
         name, shape, strides, text = parts
         dtype, data = DTYPES[name], bytearray(base64.b64decode(text, validate=True))
@@ -206,50 +175,43 @@ def _are_sizes(found) -> bool:
     return right and all(type(n) is int and 0 <= n < MOST_NUMBERS for n in found)
 
 
+def _read_texts(parts: list, count: int) -> list[str]:
+    if len(parts) != count or not all(type(part) is str for part in parts):
+        raise Unreadable("text is missing where a name or a sentence must stand.")
+    return [_read(part, 0)[:MOST_PRINTED] for part in parts]
+
+
+def _read_failure(parts: list, depth: int) -> Failure:
+    kind, *texts = _read_texts(parts, 4)
+    try:
+        return Failure(FailureKind(kind), *texts)
+    except ValueError:
+        raise Unreadable("a failure is of no known kind.") from None
+
+
+def _read_observation(parts: list, depth: int) -> Observation:
+    if depth > 1 or len(parts) != 6:
+        raise Unreadable("an observation is part of another value, or has other than six parts.")
+    value, failure, changed, gradients, gradient_failure = _read_list(parts[:5], depth)
+    right = (
+        all(found is None or type(found) is Failure for found in (failure, gradient_failure)),
+        type(changed) is tuple and all(type(key) in (int, str) for key in changed),
+        type(gradients) is dict and all(g is None or type(g) is Tensor for g in gradients.values()),
+    )
+    if not all(right):
+        raise Unreadable("a part of an observation is of a wrong type.")
+    return Observation(value, failure, changed, gradients, gradient_failure, *_read_texts(parts[5:], 1))
+
+
 _READERS = {
-    "tuple": lambda parts, depth: tuple(_items(parts, depth)),
-    "list": _items,
-    "dict": _mapping,
-    "tensor": _tensor,
-    "opaque": lambda parts, depth: Opaque(*_strings(parts, 1)),
-    "failure": _failure,
+    "tuple": lambda parts, depth: tuple(_read_list(parts, depth)),
+    "list": _read_list,
+    "dict": _read_dict,
+    "tensor": _read_tensor,
+    "opaque": lambda parts, depth: Opaque(*_read_texts(parts, 1)),
+    "failure": _read_failure,
+    "observation": _read_observation,
 }
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Observations
-# ---------------------------------------------------------------------------------------------------------
-
-
-def from_observation(seen: Observation) -> tuple:
-    """What is sent of an observation: all but what was printed, which could tell a learner the secret inputs."""
-    return (seen.value, seen.failure, seen.changed, seen.gradients, seen.gradient_failure)
-
-
-def to_observation(value) -> Observation:
-    """The observation that `from_observation` made this value of.
-
-    Raises:
-        Unreadable: for any other value.
-
-    >>> to_observation((3, None, (), {}, None)).value
-    3
-    """
-    if not (type(value) is tuple and len(value) == 5):
-        raise Unreadable("an observation has five parts.")
-    value, failure, changed, gradients, gradient_failure = value
-    if not all(found is None or type(found) is Failure for found in (failure, gradient_failure)):
-        raise Unreadable("a failure stands where none can be.")
-    if not (type(changed) is tuple and all(type(key) in (int, str) for key in changed)):
-        raise Unreadable("the names of changed arguments are not names.")
-    if not (type(gradients) is dict and all(g is None or type(g) is Tensor for g in gradients.values())):
-        raise Unreadable("gradients must be tensors.")
-    return Observation(value, failure, changed, gradients, gradient_failure)
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Frames
-# ---------------------------------------------------------------------------------------------------------
 
 
 class Channel:
@@ -270,15 +232,9 @@ class Channel:
             Gone: the other side has closed, or does not read.
         """
         body = encode(value)
-        frame = memoryview(HEADER.pack(MAGIC, 1, kind, token, len(body)) + body)
-        try:
-            while frame:
-                self.connection.settimeout(_remaining(deadline))
-                frame = frame[self.connection.send(frame[:CHUNK]) :]
-        except TimeoutError:
-            raise TooLate("what was sent was not read in time.") from None
-        except OSError:
-            raise Gone("the connection is closed.") from None
+        frame = memoryview(HEADER.pack(kind, token, len(body)) + body)
+        while frame:
+            frame = frame[self._before(deadline, self.connection.send, frame[:CHUNK]) :]
 
     def receive(self, deadline: float | None = None) -> tuple[int, int, object]:
         """Return (kind, token, value) of the next frame.
@@ -287,36 +243,32 @@ class Channel:
             Gone: the other side has closed, or does not answer by `deadline`.
             Unreadable: what came is no frame, or longer than allowed.
         """
-        magic, version, kind, token, length = HEADER.unpack(self._exactly(HEADER.size, deadline))
-        if magic != MAGIC or version != 1:
-            raise Unreadable("what came does not begin as a frame does.")
+        kind, token, length = HEADER.unpack(self._exactly(HEADER.size, deadline))
         if length > self.most:
             raise Unreadable(f"{length} bytes are announced, {self.most} are allowed.")
         return kind, token, decode(self._exactly(length, deadline))
 
     def _exactly(self, count: int, deadline: float | None) -> bytearray:
         data = bytearray()
+        while len(data) < count:  # grows as bytes arrive: an announcement alone takes no memory
+            part = self._before(deadline, self.connection.recv, min(count - len(data), CHUNK))
+            if not part:
+                raise Gone("the connection is closed.")
+            data += part
+        return data
+
+    def _before(self, deadline: float | None, act: Callable, argument):
+        """Let the socket do one thing, as far as there is time."""
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TooLate("time is up.")
         try:
-            while len(data) < count:  # grows as bytes arrive: an announcement alone takes no memory
-                self.connection.settimeout(_remaining(deadline))
-                part = self.connection.recv(min(count - len(data), CHUNK))
-                if not part:
-                    raise Gone("the connection is closed.")
-                data += part
+            self.connection.settimeout(left)
+            return act(argument)
         except TimeoutError:
-            raise TooLate("no whole answer came in time.") from None
+            raise TooLate("time is up.") from None
         except OSError:
             raise Gone("the connection is closed.") from None
-        return data
 
     def close(self) -> None:
         self.connection.close()
-
-
-def _remaining(deadline: float | None) -> float | None:
-    if deadline is None:
-        return None
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left

@@ -104,7 +104,7 @@ def writes_to_every_socket(X):
     for number in range(3, 200):
         try:
             if stat.S_ISSOCK(os.fstat(number).st_mode):
-                os.write(number, b"CVG1" + bytes(100))
+                os.write(number, b"noise" + bytes(100))
         except OSError:
             continue
     return X

@@ -7,6 +7,7 @@ import types
 import warnings
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from torch import nn
 from exercise_checks import checking, judging, progress, tasks
 from exercise_checks.checking import check, failing_case, hint, judge
 from exercise_checks.judging import DifferenceKind, cases_of, compare, diagnose
-from exercise_checks.running import child
+from exercise_checks.running import child, observing
 from exercise_checks.running.observing import Case, observe
 
 
@@ -569,3 +570,18 @@ def test_observing_tells_what_was_seen_and_judges_nothing():
     assert torch.equal(seen.value, 2 * X)
     assert torch.equal(seen.gradients[0], 2 * torch.cos(torch.arange(4.0)).reshape(2, 2))
     assert failed.failure.error == "TypeError"
+
+
+def test_an_error_inside_the_course_names_the_learners_own_line():
+    wrong = learner("def corr2d(X, K):\n    from course_utils import ops\n    return ops.corr2d(X[0], K)")
+    [seen] = observe("call", wrong, [Case("one", (torch.ones(3, 3), torch.ones(2, 2)))])
+    assert seen.failure.error == "ValueError"
+    assert seen.failure.line == "line 3: `return ops.corr2d(X[0], K)`"
+
+
+def test_a_file_beside_the_packages_of_the_course_is_a_learners():
+    repository = Path(observing.__file__).parents[2]
+    for name in ("mine.py", "notebooks/mine.py", "course_utils_of_mine.py"):
+        assert observing._own_line([(str(repository / name), 7)]) == "line 7"
+    for name in ("course_utils/ops.py", "exercise_checks/judging/verdict.py", "cohort_grader/cells.py"):
+        assert observing._own_line([(str(repository / name), 7)]) == ""

@@ -359,11 +359,11 @@ FORGERS = [
         corr2d="""
         import os
         from exercise_checks.running import protocol
-        body = protocol.encode((torch.zeros(2, 2), None, (), {}, None))
+        body = protocol.encode(protocol.Observation(torch.zeros(2, 2)))
         def corr2d(X, K):
             for descriptor in range(256):
                 for kind in (0, 1, 2):
-                    try: os.write(descriptor, protocol.HEADER.pack(protocol.MAGIC, 1, kind, 1, len(body)) + body)
+                    try: os.write(descriptor, protocol.HEADER.pack(kind, 1, len(body)) + body)
                     except OSError: pass
             return X
         """,
@@ -388,7 +388,7 @@ FORGERS = [
         from exercise_checks.running import protocol
         def corr2d(X, K):
             for descriptor in range(256):
-                try: os.write(descriptor, protocol.HEADER.pack(protocol.MAGIC, 1, 2, 0, 2**32 - 1))
+                try: os.write(descriptor, protocol.HEADER.pack(2, 0, 2**32 - 1))
                 except OSError: pass
             return X
         """,
@@ -411,12 +411,13 @@ FORGERS = [
         "replies_with_the_right_token_and_a_wrong_answer",
         corr2d="""
         import sys
+        from exercise_checks.running.protocol import Observation
         def corr2d(X, K):
             frame = sys._getframe()
             while frame and "token" not in frame.f_locals:
                 frame = frame.f_back
             inner = frame.f_locals
-            inner["channel"].send(inner["kind"], inner["token"], (torch.zeros(2, 2), None, (), {}, None))
+            inner["channel"].send(inner["kind"], inner["token"], Observation(torch.zeros(2, 2)))
             return X
         """,
         says="wrong",
@@ -453,12 +454,13 @@ FORGERS = [
         "answers_later_from_a_thread",
         corr2d="""
         import sys, threading
+        from exercise_checks.running.protocol import Observation
         def corr2d(X, K):
             frame = sys._getframe()
             while frame and "channel" not in frame.f_locals:
                 frame = frame.f_back
             inner = dict(frame.f_locals)
-            again = lambda: inner["channel"].send(inner["kind"], inner["token"], (ops.corr2d(X, K), None, (), {}, None))
+            again = lambda: inner["channel"].send(inner["kind"], inner["token"], Observation(ops.corr2d(X, K)))
             threading.Timer(0.2, again).start()
             import time; time.sleep(0.4)
             return X
@@ -476,7 +478,7 @@ FORGERS = [
             socket.send_fds(frame.f_locals["channel"].connection, [b"x"], handles)
             return X
         """,
-        says="does not begin as a frame",
+        says="not readable",
     ),
     Submission(
         "floods_the_judge",
@@ -489,7 +491,7 @@ FORGERS = [
             frame.f_locals["channel"].connection.settimeout(None)
             while True: frame.f_locals["channel"].connection.send(bytes(1 << 20))
         """,
-        says="does not begin as a frame",
+        says="not readable",
     ),
     Submission(
         "wrong_gradients",

@@ -119,6 +119,7 @@ def test_any_bytes(data):
 
 
 TAGS = [b'"tuple"', b'"list"', b'"dict"', b'"tensor"', b'"opaque"', b'"failure"', b'"raised"', b'"float32"', b'"AAAA"']
+TAGS.append(b'"observation"')
 MARKS = [b"[", b"]", b",", b"{", b"}", b":", b"null", b"1", b"-1", b"1e999", b"NaN", b'"\\ud800"', b"\xff", b"\0"]
 
 
@@ -237,20 +238,51 @@ def test_an_integer_has_a_length_that_was_agreed():
 # ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_observation_arrives_without_what_was_printed():
+def test_an_observation_arrives():
     failed = Failure(FailureKind.RAISED, "b", "c", "A")
     seen = Observation(torch.ones(2), None, (0, "K"), {0: torch.zeros(2), "K": None}, failed, "printed")
-    got = protocol.to_observation(decode(encode(protocol.from_observation(seen))))
+    got = decode(encode(seen))
     assert torch.equal(got.value, seen.value)
-    assert (got.failure, got.changed, got.gradient_failure, got.printed) == (None, (0, "K"), failed, "")
+    assert (got.failure, got.changed, got.gradient_failure, got.printed) == (None, (0, "K"), failed, "printed")
     assert got.gradients["K"] is None
     assert torch.equal(got.gradients[0], torch.zeros(2))
 
 
-@given(st.one_of(values, st.tuples(values, values, values, values, values)))
-def test_any_value_is_an_observation_or_refused(value):
+def as_observation(parts: tuple) -> bytes:
+    """The bytes of an observation with these parts, whatever they are."""
+    return encode(parts).replace(b"tuple", b"observation", 1)
+
+
+WHOLE = (3, None, (), {}, None, "")
+
+
+@given(st.tuples(values, values, values, values, values, values))
+def test_any_parts_are_an_observation_or_refused(parts):
     with contextlib.suppress(Unreadable):
-        assert isinstance(protocol.to_observation(value), Observation)
+        assert type(decode(as_observation(parts))) is Observation
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"),
+    [(1, 3), (1, "raised"), (2, []), (2, (None,)), (2, (True,)), (3, ()), (3, {"K": 1.0}), (4, {}), (5, None), (5, 7)],
+)
+def test_an_observation_has_parts_of_the_right_types(place, wrong):
+    assert type(decode(as_observation(WHOLE))) is Observation
+    with pytest.raises(Unreadable):
+        decode(as_observation((*WHOLE[:place], wrong, *WHOLE[place + 1 :])))
+
+
+@pytest.mark.parametrize("parts", [WHOLE[:5], (*WHOLE, "")])
+def test_an_observation_has_six_parts(parts):
+    with pytest.raises(Unreadable, match="six parts"):
+        decode(as_observation(parts))
+
+
+def test_an_observation_is_no_part_of_another_value():
+    with pytest.raises(Unreadable, match="part of another value"):
+        decode(encode((Observation(),)))
+    with pytest.raises(Unreadable, match="part of another value"):
+        decode(encode(Observation(Observation())))
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -270,8 +302,8 @@ def soon():
     return time.monotonic() + 20
 
 
-def frame(body=b"[1]", magic=protocol.MAGIC, version=1, kind=1, token=7, length=None):
-    return protocol.HEADER.pack(magic, version, kind, token, len(body) if length is None else length) + body
+def frame(body=b"[1]", kind=1, token=7, length=None):
+    return protocol.HEADER.pack(kind, token, len(body) if length is None else length) + body
 
 
 def test_a_frame_arrives(ends):
@@ -293,8 +325,6 @@ def test_a_large_frame_arrives_in_parts():
 @pytest.mark.parametrize(
     "data",
     [
-        frame(magic=b"CVG2"),
-        frame(version=2),
         frame(length=1001),
         frame(length=2**32 - 1),
         frame(body=b""),
@@ -312,7 +342,7 @@ def test_what_is_no_frame_is_refused(ends, data):
         judge.receive(soon())
 
 
-@given(st.binary(min_size=18, max_size=200))
+@given(st.binary(min_size=13, max_size=200))
 def test_any_bytes_as_a_frame(data):
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -322,7 +352,7 @@ def test_any_bytes_as_a_frame(data):
             Channel(ours, most=1000).receive(soon())
 
 
-@pytest.mark.parametrize("count", [0, 5, 17, 18, 20])
+@pytest.mark.parametrize("count", [0, 5, 12, 13, 15])
 def test_a_frame_that_ends_too_early(ends, count):
     judge, other = ends
     other.sendall(frame(encode("a longer body"))[:count])
@@ -331,7 +361,7 @@ def test_a_frame_that_ends_too_early(ends, count):
         judge.receive(soon())
 
 
-@pytest.mark.parametrize("count", [0, 5, 20])
+@pytest.mark.parametrize("count", [0, 5, 15])
 def test_a_frame_that_does_not_come_in_time(ends, count):
     judge, other = ends
     other.sendall(frame(encode("a longer body"))[:count])
@@ -378,23 +408,15 @@ def test_a_reader_that_is_gone(ends):
 
 
 def honest(kind, token, number, sent) -> list[bytes]:
-    return [protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, len(body := answer(number))) + body]
-
-
-def answer(number: int) -> bytes:
-    return encode((number, None, (), {}, None))
+    return [frame(encode(Observation(number, printed="the secret input")), kind, token)]
 
 
 # What may come instead of the answer to case `number`; `sent` are the frames of the cases before. None closes.
 LIES = {
     "truncated": lambda kind, token, number, sent: [honest(kind, token, number, sent)[0][:-3], None],
-    "oversized": lambda kind, token, number, sent: [protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 2**32 - 1)],
-    "nested": lambda kind, token, number, sent: [
-        protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 9 * 200) + b'["tuple",' * 200
-    ],
-    "no_observation": lambda kind, token, number, sent: [
-        protocol.HEADER.pack(protocol.MAGIC, 1, kind, token, 6) + b"[true]"
-    ],
+    "oversized": lambda kind, token, number, sent: [frame(b"", kind, token, 2**32 - 1)],
+    "nested": lambda kind, token, number, sent: [frame(b'["tuple",' * 200, kind, token)],
+    "no_observation": lambda kind, token, number, sent: [frame(b"[true]", kind, token)],
     "an_earlier_one": lambda kind, token, number, sent: sent[-1:] or [b"nothing was sent before"],
     "swapped": lambda kind, token, number, sent: honest(kind, token ^ 1, number + 1, sent),
     "another_kind": lambda kind, token, number, sent: honest(kind + 1, token, number, sent),
@@ -465,3 +487,4 @@ def test_honest_answers_count_however_they_arrive():
     with Worker(Scripted(script).start, Limits(), (), "honest") as worker:
         seen = worker.observe("f", "call", [Case(str(n)) for n in range(3)], seconds=20)
     assert [observation.value for observation in seen] == [0, 1, 2]
+    assert {observation.printed for observation in seen} == {""}  # it could tell a learner the secret inputs
