@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from exercise_checks import tasks
 
-VARIABLE = "COURSE_PROGRESS"
-"""Environment variable with another path for the file; empty: keep nothing."""
+VARIABLE = "COURSE_PROGRESS"  # in the environment: another path for the file; empty keeps nothing
 PATIENCE = 3.0  # seconds to wait for another notebook that is writing
 TABLE = "CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, passed TEXT NOT NULL, tries INTEGER NOT NULL)"
 # The first pass is the last try that counts.

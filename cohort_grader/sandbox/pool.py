@@ -309,6 +309,6 @@ class Worker:
 
     def _leave(self) -> None:
         if self._process is not None:
-            self._channel.close()
+            self._channel.connection.close()
             self._process.kill()
             self._process = self._channel = None

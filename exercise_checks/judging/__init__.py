@@ -14,7 +14,6 @@ from exercise_checks.tasks.task import PUBLIC_SEED, Task
 
 __all__ = ["Difference", "DifferenceKind", "Verdict", "cases_of", "compare", "diagnose", "judge"]
 
-RETURNED_NONE = "your function returned None. Is the line with `return` missing?"
 RIGHT = "the values are right, but"
 CUTS = "`.item()`, `.detach()`, `.data`, `.numpy()` and `torch.tensor(...)` cut it off"
 
@@ -78,7 +77,8 @@ def _difference(task: Task, case: Case, got: Observation, want: Observation | No
     if got.failure:
         return Difference(DifferenceKind.FAILED, wording.failed(got.failure))
     if got.value is None and want is not None and want.value is not None:
-        return Difference(DifferenceKind.RETURNED_NONE, RETURNED_NONE)
+        sentence = "your function returned None. Is the line with `return` missing?"
+        return Difference(DifferenceKind.RETURNED_NONE, sentence)
     if task.accept:
         return _refusal(task, got.value, case)
     if task.use == "module" and (found := _lost_gradients(got.value, want.value, task)):

@@ -63,10 +63,9 @@ def size(value) -> int:
 
 
 def _matches(matches: Callable[..., bool], cases: tuple[Case, ...], seen: Seen) -> bool:
-    if any(s.failure or size(s.value) > MOST_TO_MATCH for s in seen):
-        return False
+    fit = not any(s.failure or size(s.value) > MOST_TO_MATCH for s in seen)
     with warnings.catch_warnings(action="ignore"), contextlib.suppress(*WRONG_FORM):
-        return all(matches(s.value, *case.args, **case.kwargs) for s, case in zip(seen, cases, strict=True))
+        return fit and all(matches(s.value, *case.args, **case.kwargs) for s, case in zip(seen, cases, strict=True))
     return False
 
 

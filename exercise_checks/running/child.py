@@ -94,8 +94,7 @@ class _Inside:
 
     def answer(self, use: str, obj, cases: Sequence[Case], seconds: float) -> None:
         """Send each observation as soon as it is there: a later case may end this process."""
-        # For a child that gets no signal or ignores it. Later than the signal, because it looks at the main thread
-        # from another one while it runs, which can crash.
+        # After the signal, for a child that ignores it: to look at a thread from another one while it runs can crash.
         faulthandler.dump_traceback_later(seconds + GRACE / 2 * CAN_ASK, exit=True, file=self.dump)
         for case in cases:
             try:
@@ -207,11 +206,7 @@ def _leave_kernel(connection: socket.socket) -> None:
 
 
 def have_own_bars(kind: type = tqdm) -> None:
-    """In a new fork: a lock of its own for every kind of tqdm's bars.
-
-    All forks share tqdm's own: a fork that is ended while it holds that one would stop the bars of all others, also the
-    kernel's.
-    """
+    """In a new fork: replace tqdm's lock, which all forks share; one that is ended while it holds it stops all bars."""
     kind.set_lock(threading.RLock())
     for more in kind.__subclasses__():  # a subclass may have a lock of its own
         have_own_bars(more)

@@ -169,8 +169,7 @@ def attempt(act: Callable) -> tuple[object, Failure | None]:
         return act(), None
     except Unusable as error:
         return None, Failure(FailureKind.UNUSABLE, str(error))
-    # Also SystemExit and whatever else: no line of a learner may end the checker.
-    except BaseException as error:
+    except BaseException as error:  # also SystemExit: no line of a learner may end the checker
         kind = FailureKind.INTERRUPTED if isinstance(error, KeyboardInterrupt) else FailureKind.RAISED
         return None, Failure(kind, _words(error), _own_line(_calls(error)), type_name(error))
 
@@ -184,10 +183,9 @@ def _calls(error: BaseException) -> list[tuple[str, int]]:
 
 
 def _words(error: BaseException) -> str:
-    try:
+    with contextlib.suppress(BaseException):  # an exception class of the learner's may have a broken __str__
         return _text(str(error))
-    except BaseException:  # an exception class of the learner's, with a broken __str__
-        return ""
+    return ""
 
 
 def _own_line(calls: Iterable[tuple[str, int]]) -> str:

@@ -18,7 +18,6 @@ import psutil
 WINDOWS = sys.platform == "win32"
 PR_SET_PDEATHSIG = 1  # the signal that this process gets as soon as its parent has ended
 PR_SET_CHILD_SUBREAPER = 36  # this process becomes the parent of all that it started and whose own parents end
-KILLED = 1.0  # seconds after which a process that was killed should be gone
 
 
 def start(command: list[str], connection: socket.socket, **options) -> subprocess.Popen:
@@ -81,17 +80,16 @@ def end(process: subprocess.Popen | psutil.Process, patience: float = 0.0, ask: 
 
 def descendants(number: int) -> list[psutil.Process]:
     """The processes that come from this one and have not left it."""
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         return psutil.Process(number).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+    return []
 
 
 def kill(processes: list[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):  # it has ended, or belongs to another user by now
             process.kill()
-    psutil.wait_procs(processes, KILLED)
+    psutil.wait_procs(processes, timeout=1.0)
 
 
 def describe(status: int) -> str:
@@ -102,10 +100,7 @@ def describe(status: int) -> str:
     """
     if status >= 0:
         return f"it ended itself with exit status {status}."
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
+    name = next((known.name for known in signal.Signals if known == -status), f"signal {-status}")
     reasons = {"SIGSEGV": "memory that is not its own was touched", "SIGKILL": "it used too much, or was stopped"}
     return f"it was ended by {name}" + (f" ({reasons[name]})." if name in reasons else ".")
 
@@ -113,8 +108,7 @@ def describe(status: int) -> str:
 def limit(name: str, value: int) -> None:
     """Set a limit of this process, such as RLIMIT_AS, where the system has it; one that is lower already stays."""
     resource = importlib.import_module("resource")  # there is none on Windows
-    which = getattr(resource, name, None)
-    if which is not None:
+    if (which := getattr(resource, name, None)) is not None:
         hard = resource.getrlimit(which)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(which, (value, value))

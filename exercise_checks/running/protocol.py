@@ -30,7 +30,7 @@ MOST_DIMENSIONS, MOST_NUMBERS = 64, 1 << 62  # torch allows no more
 MOST_BITS = 1024  # of an integer
 CHUNK = 1 << 20
 NUMBERS = "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128"
-DTYPES = {name: getattr(torch, name) for name in ("bool", *NUMBERS.split())}
+DTYPES = {name: getattr(torch, name) for name in ("bool", *NUMBERS.split()) if hasattr(torch, name)}
 # Made here, so that a notebook may do to `json.dumps` what it likes.
 _to_json, _from_json = json.JSONEncoder(separators=(",", ":")).encode, json.JSONDecoder().decode
 
@@ -218,7 +218,7 @@ class Channel:
     """One end of a connected socket, for whole frames.
 
     Args:
-        connection: a stream socket; closed by `close`.
+        connection: a stream socket, which the caller closes.
         most: the longest body that is read, in bytes.
     """
 
@@ -269,6 +269,3 @@ class Channel:
             raise TooLate("time is up.") from None
         except OSError:
             raise Gone("the connection is closed.") from None
-
-    def close(self) -> None:
-        self.connection.close()
