@@ -106,7 +106,7 @@ def _require_level(level: str, missing: Iterable[str], allow_weak: bool) -> None
         gaps = "".join(f"\n- {sentence}" for sentence in missing)
         raise Refused(
             "This computer offers only weak isolation. To grade with it anyway, add --allow-weak-isolation. "
-            f"What it does not protect against:{gaps}"
+            f"Its limitations:{gaps}"
         )
 
 
@@ -184,7 +184,7 @@ def grader() -> str:
 
 
 _one_at_a_time = threading.Lock()  # a Dask worker may have several threads, but torch's settings are per process
-# This process's pools, by the modules imported for them. Only a Dask worker that grades several sheets has more than one.
+# This process's pools, by the modules imported for them. Only a Dask worker that grades several sheets has several.
 _pools: dict[tuple[str, ...], "WorkerPool"] = {}
 _controls: list[socket.socket] = []  # of the `Preloaded` that all judging processes share; each requests one sandbox
 

@@ -84,7 +84,7 @@ class Source:
 
 
 def _parsed(cell: str) -> list[ast.stmt]:
-    """Return a cell's statements, none if it is not Python. IPython's lines are skipped without renumbering the rest."""
+    """Return a cell's statements, none if it is not Python. IPython's lines are skipped; line numbers stay the same."""
     for source in (cell, textwrap.dedent(_without_magics(cell))):
         try:
             with warnings.catch_warnings():  # about the learner's code, such as "\d" in a string

@@ -193,7 +193,7 @@ def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
     """
     if os.path.islink(path):
         raise Unreadable(f"The notebook {LINK}.")
-    # O_NOFOLLOW: the file may have become a link since the check. O_NONBLOCK: opening a pipe must not wait for a writer.
+    # O_NOFOLLOW: the file may have become a link since the check. O_NONBLOCK: opening a pipe would wait for a writer.
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

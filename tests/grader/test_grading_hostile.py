@@ -367,7 +367,7 @@ FORGERS = [
                     except OSError: pass
             return X
         """,
-        says="another question",
+        says="does not belong to the request",
     ),
     Submission(
         "noise_on_every_descriptor",
@@ -405,7 +405,7 @@ FORGERS = [
         protocol.Channel.send = twice
         """,
         lost=TASKS,
-        says="another question",
+        says="does not belong to the request",
     ),
     Submission(
         "replies_with_the_right_token_and_a_wrong_answer",
@@ -447,7 +447,7 @@ FORGERS = [
         protocol.Channel.send = swapped
         """,
         lost=TASKS,
-        says="another question",
+        says="does not belong to the request",
     ),
     Submission(
         "answers_later_from_a_thread",
