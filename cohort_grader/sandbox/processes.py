@@ -257,5 +257,3 @@ def _remove(folder: str) -> None:
             if not os.path.islink(path):
                 os.chmod(path, 0o700)  # before os.walk lists it
     shutil.rmtree(folder)
-
-

@@ -1012,7 +1012,7 @@ def test_a_weak_level_is_refused_unless_it_is_allowed(graded, tmp_path, monkeypa
 def test_what_cannot_be_graded_as_asked_is_said(graded, tmp_path, capsys):
     folder, out, _ = graded
     refusals = [
-        ([str(folder), "--sheet", "99_none", "--out", str(tmp_path)], "--sheet is '99_none'"),
+        ([str(folder), "--sheet", "99_none", "--out", str(tmp_path)], "got '99_none'"),
         ([str(tmp_path / "none"), "--sheet", SHEET, "--out", str(tmp_path / "out")], "none"),
         ([str(folder), "--sheet", SHEET, "--out", str(folder / "out")], "must not be inside the submissions' folder"),
         (
