@@ -161,7 +161,7 @@ def separate(kernel: Tensor) -> tuple[Tensor, Tensor]:
     U, S, Vh = torch.linalg.svd(kernel)
     rank = int(torch.linalg.matrix_rank(kernel))
     if rank != 1:
-        raise ValueError(f"kernel must have rank 1 to be a column times a row, got rank {rank}.")
+        raise ValueError(f"kernel must have rank 1 to be a column times a row, its rank is {rank}.")
     scale = S[0].sqrt()
     return U[:, :1] * scale, Vh[:1] * scale
 

@@ -205,7 +205,7 @@ def test_what_does_not_fit_is_made_anew(course, spoil):
 @pytest.mark.parametrize(
     ("part", "sentence"),
     [
-        ("-m venv", "could not make .venv"),
+        ("-m venv", "could not create .venv"),
         ("pip download", "Connect to the network"),
         ("pip install", "pip could not install"),
         ("import torch", "PyTorch is installed but does not start"),
