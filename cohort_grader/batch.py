@@ -193,38 +193,38 @@ def grade_one(request: str) -> str:
     """Grade one submission; takes and returns text. The executor calls this in its processes."""
     from cohort_grader import marking
 
-    asked = json.loads(request)
+    settings = json.loads(request)
     with _one_at_a_time:
-        if asked["grader"] != grader():
+        if settings["grader"] != grader():
             raise Refused(
                 "A process that grades has another version of the course, of Python or of torch than the one that "
-                "started it. On one computer: the course's files were changed just now; start again."
+                "started it. If both are on this computer, the course's files have just changed: run the command again."
             )
-        submission = Submission(asked["learner"], tuple(asked["cells"]), asked["problem"])
+        submission = Submission(settings["learner"], tuple(settings["cells"]), settings["problem"])
         if submission.problem:
-            return marks.to_json(marking.ungraded(submission.learner, asked["sheet"], submission.problem))
-        imports = imports_of(asked["sheet"])
+            return marks.to_json(marking.ungraded(submission.learner, settings["sheet"], submission.problem))
+        imports = imports_of(settings["sheet"])
         try:
             pool = _pool(imports)
-        except RuntimeError as error:  # of no submission's making: it would be the same with all of them
+        except RuntimeError as error:  # not the submission's fault: it would fail for all of them
             raise Refused(str(error)) from None
-        _require_level(pool.level, pool.missing, asked["allow_weak"])
+        _require_level(pool.level, pool.missing, settings["allow_weak"])
         try:
-            return marks.to_json(marking.mark(pool, submission, asked["sheet"], asked["seed"]))
-        except RuntimeError:  # no worker can be started any more; the next one starts anew
+            return marks.to_json(marking.mark(pool, submission, settings["sheet"], settings["seed"]))
+        except RuntimeError:  # its processes have ended, so the next request makes a new pool
             _pools.pop(imports).close()
             raise
 
 
 def imports_of(sheet: str) -> tuple[str, ...]:
-    """Return the modules that a sheet's solutions import while they run, as its tasks name them."""
+    """Return the modules that a sheet's tasks list as imported by their solutions."""
     from exercise_checks import tasks
 
     return tuple(dict.fromkeys(name for task in tasks.of_sheet(sheet) for name in task.imports))
 
 
 def _pool(imports: tuple[str, ...]) -> "WorkerPool":
-    """This process's pool of workers, for as long as the process lives."""
+    """Return this process's pool of workers, which stays open as long as the process runs."""
     if imports not in _pools:
         import torch
 
@@ -232,7 +232,7 @@ def _pool(imports: tuple[str, ...]) -> "WorkerPool":
 
         torch.set_num_threads(1)
         if _controls:
-            # Should the shared process be gone, or of no use, one of its own will do, or say why not.
+            # If the shared `Preloaded` process fails, start one for this pool, whose error then says why.
             with _controls.pop() as control, suppress(RuntimeError):
                 _pools[imports] = WorkerPool(imports=imports, control=control)
         if imports not in _pools:

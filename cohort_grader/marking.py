@@ -192,9 +192,9 @@ def _raised(failure: Failure, cells: Sequence[str]) -> str:
     """Name an exception on a secret case and its line, but only where neither can contain the case's numbers."""
     found = re.fullmatch(r"line \d{1,5}: `(.*)`", failure.line)
     lines = {line.strip() for cell in cells for line in cell.splitlines()}
-    place = f" at {failure.line}" if found and found[1] in lines else ""
+    location = f" at {failure.line}" if found and found[1] in lines else ""
     kind = failure.error if failure.error in KNOWN_ERRORS else "an error"
-    return f"it raised {kind}{place}"
+    return f"it raised {kind}{location}"
 
 
 def _cell_sentences(outcomes: Sequence[CellOutcome]) -> tuple[str, ...]:
@@ -213,8 +213,8 @@ def _cell_sentence(outcome: CellOutcome) -> str:
         return f"{cell} was still running after {failure.words} s."
     if failure.kind in (FailureKind.ENDED, FailureKind.NOT_RUN):
         return f"{cell} {'ended the process' if failure.kind is FailureKind.ENDED else 'did not run'}: {failure.words}"
-    place = f" at {failure.line}" if failure.line else ""
-    return f"{cell} raised {failure.error}{place}: {failure.words}".removesuffix(": ")
+    location = f" at {failure.line}" if failure.line else ""
+    return f"{cell} raised {failure.error}{location}: {failure.words}".removesuffix(": ")
 
 
 def _stable(text: str) -> str:

@@ -51,7 +51,7 @@ def load(
     torchvision's `root/FashionMNIST/raw` or `root/MNIST/raw`. They are never changed.
 
     Args:
-        root: a folder; by default the environment variable `COURSE_DATA`, or else `data` beside `course_utils`.
+        root: a folder; by default the environment variable `COURSE_DATA`, or else `data` next to `course_utils`.
         download: True downloads missing files into `root`, with a progress bar.
         dtype: of the images; `torch.uint8` takes a quarter of the memory, and `training.fit` converts it to 0..1
             batch by batch. The digits are interpolated, so they are always float32.
@@ -78,7 +78,7 @@ def load(
 
 
 def default_root() -> Path:
-    """Return the folder where `load` looks for files: `$COURSE_DATA`, or `data` beside `course_utils`."""
+    """Return the folder where `load` looks for files: `$COURSE_DATA`, or `data` next to `course_utils`."""
     return Path(os.environ.get("COURSE_DATA") or Path(__file__).resolve().parent.parent / "data")
 
 
