@@ -179,7 +179,7 @@ HONEST = [
         """,
         lost=(),
     ),
-    Submission("deleted_definition", corr2d="pass", says="Nothing called `corr2d`"),
+    Submission("deleted_definition", corr2d="pass", says="`corr2d` is not defined"),
     Submission("not_written", corr2d="def corr2d(X, K):\n    raise NotImplementedError", says="Not written yet"),
     Submission("unfinished_loop", first="while True: pass", lost=()),
 ]
