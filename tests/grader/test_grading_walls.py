@@ -604,7 +604,7 @@ def test_on_other_systems_there_is_only_the_weak_level(monkeypatch):
 
 
 def test_levels_that_do_not_hold_are_refused(monkeypatch):
-    with pytest.raises(ValueError, match="must be .strong. or .weak., got .perfect."):
+    with pytest.raises(ValueError, match="level must be 'strong' or 'weak', got 'perfect'"):
         WorkerPool(LIMITS, level="perfect")
     no = levels.Level("strong", False, ("Strong isolation is not available here: no.",))
     monkeypatch.setattr(levels, "levels", lambda: (no, levels.Level("weak", True, ())))
