@@ -1,4 +1,4 @@
-"""What pytest needs to know about this course: how notebooks are compared, and which cells need a GPU."""
+"""pytest's configuration for this course: how notebooks are compared, and which cells need a GPU."""
 
 import os
 from functools import cache
@@ -6,20 +6,20 @@ from functools import cache
 import pytest
 from hypothesis import HealthCheck, settings
 
-# pytest-xdist starts one worker per core, and each worker's kernel inherits this: one thread each, or they
-# fight over the cores. It also fixes the order of sums, so that stored numbers do not depend on the machine's cores.
+# pytest-xdist starts one worker per core, and each worker's kernel inherits this: with more than one thread each, they
+# would compete for the cores. It also fixes the order of sums, so stored numbers do not depend on the number of cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Solutions that are run as tests are nobody's progress.
+# Running the solutions as tests must not count as progress.
 os.environ["COURSE_PROGRESS"] = ""
 
-# A busy machine must not fail a test: no deadlines.
+# No deadlines, because tests must not fail on a busy machine.
 settings.register_profile("course", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("course")
 
 
 def pytest_configure(config):
-    # Set here, because the option's own path would be relative to wherever pytest is started.
+    # Set here, because a path in the option would be relative to the folder in which pytest is started.
     config.option.nbval_sanitize_with = str(config.rootpath / "nbval_sanitize.cfg")
 
 
@@ -31,12 +31,12 @@ def cuda():
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the cells tagged gpu where there is no CUDA, with the reason in the report.
+    """Skip cells tagged gpu if there is no CUDA, with the reason in the report.
 
-    Where there is CUDA they run, and their asserts decide: what they print was stored on a machine without.
+    With CUDA, only their assertions are checked, because the stored output comes from a machine without CUDA.
     """
     for item in items:
-        cell = getattr(item, "cell", None)  # only nbval's items have one
+        cell = getattr(item, "cell", None)  # only nbval's items have this
         if cell is not None and "gpu" in cell.metadata.get("tags", []):
             item.options["check"] = False
             if not cuda():
@@ -44,11 +44,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print the table of tasks and the mistakes that the checker told apart in this run (tests/test_tasks.py)."""
+    """Print the mistakes that the checker recognized in this run, by task (tests/checks/test_tasks.py)."""
     reports = terminalreporter.getreports("passed")
     mutants = [value for report in reports for name, value in report.user_properties if name == "mutant"]
     if mutants:
-        terminalreporter.section(f"{len(mutants)} mistakes, each called by its name")
+        terminalreporter.section(f"{len(mutants)} mistakes, each recognized by name")
         for task in dict.fromkeys(task for task, _ in mutants):
             names = ", ".join(mistake for of, mistake in mutants if of == task)
             terminalreporter.line(f"{task}: {names}")

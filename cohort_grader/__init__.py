@@ -1,6 +1,6 @@
-"""Marks for a folder of submissions, given so that nothing a submission does can earn or cost a mark unduly.
+"""Grade a folder of submissions so that no submission can manipulate its own mark or anyone else's.
 
-What a learner wrote runs in a sandboxed worker (`sandbox.worker`), which holds no right answer. The judge, which shares
-no memory with it, sends inputs one case at a time (`sandbox.pool`) and compares what comes back. Between the two pass
-bytes with a strict grammar (`exercise_checks.running.protocol`), and nothing else.
+A learner's code runs in a sandboxed worker (`sandbox.worker`), which holds no right answer. The judge, a separate
+process, sends inputs one case at a time (`sandbox.pool`) and compares the replies. All that passes between the two is
+bytes in a strict format (`exercise_checks.running.protocol`).
 """

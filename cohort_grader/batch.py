@@ -1,9 +1,9 @@
-"""A whole folder of submissions: marked side by side, kept as they come, and put into reports at the end.
+"""Grade a whole folder of submissions in parallel, save each mark as soon as it is known, and write the reports.
 
-Every mark is kept in a file of its own as soon as it is there, under a name made of all that it depends on. So a batch
-that was killed goes on where it stopped when the same command is given again, and what has changed is marked anew.
+Each mark is saved in a file of its own, named by a hash of everything the mark depends on. A batch that was killed
+resumes when the same command is run again, and only what has changed is graded again.
 
-The process that runs this needs no torch, and so does not wait for it: what marks imports it where it is needed.
+This process does not import torch, which would delay its start; modules that do are imported where they are used.
 """
 
 import gc
@@ -39,11 +39,11 @@ from course_utils.files import write_then_rename
 if TYPE_CHECKING:
     from cohort_grader.sandbox.pool import WorkerPool
 
-KEPT = ".grading"  # in the report folder: what a later start goes on from
+KEPT = ".grading"  # in the report folder: the marks saved so far, from which a later run resumes
 
 
 class Refused(Exception):
-    """The batch cannot be graded as asked; the sentence says why."""
+    """The batch cannot be graded as requested; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Batch:
         folder: the submissions.
         sheet: "01_corr2d".
         out: the folder for the reports.
-        seed: of the secret cases; None takes that of an earlier start in `out`, or draws one.
-        jobs: processes side by side on this computer.
+        seed: of the secret cases; None takes the seed of an earlier run in `out`, or draws one.
+        jobs: how many processes run in parallel on this computer.
         executor: "" for this computer, or "dask=tcp://host:port".
-        allow_weak: grade also where the strong level of isolation does not hold.
+        allow_weak: grade even where strong isolation is not available.
     """
 
     folder: Path
@@ -73,7 +73,7 @@ def grade(batch: Batch) -> list[marks.Mark]:
     """Grade the batch, write its reports into `batch.out`, and return the marks, sorted by learner.
 
     Raises:
-        Refused: the level of isolation does not do, `out` holds something else, or another start is still at work.
+        Refused: the isolation is too weak, `out` holds other grades, or another run is still using it.
         OSError: a folder cannot be read or written.
     """
     _refuse_overlap(batch)
@@ -91,31 +91,31 @@ def grade(batch: Batch) -> list[marks.Mark]:
             entries = [reports.Entry(given[s.learner], s.timestamp) for s in submissions]
             reports.write(batch.out, batch.sheet, seed, entries)
     except Timeout:
-        raise Refused(f"Another start is grading into {batch.out} at this moment.") from None
+        raise Refused(f"Another run is grading into {batch.out} at this moment.") from None
     return [entry.mark for entry in entries]
 
 
 def _refuse_overlap(batch: Batch) -> None:
     folder, out = batch.folder.resolve(), batch.out.resolve()
     if out == folder or out.is_relative_to(folder) or folder.is_relative_to(out):
-        raise Refused(f"The reports cannot lie in the submissions' folder, nor the other way round: {out}.")
+        raise Refused(f"The report folder must not be inside the submissions' folder, or the other way round: {out}.")
 
 
 def _require_level(level: str, missing: Iterable[str], allow_weak: bool) -> None:
     if level == levels.WEAK and not allow_weak:
-        lacks = "".join(f"\n- {sentence}" for sentence in missing)
+        gaps = "".join(f"\n- {sentence}" for sentence in missing)
         raise Refused(
-            "Only a weak level of isolation holds here. With --allow-weak-isolation it is used all the same. "
-            f"What it lacks:{lacks}"
+            "This computer offers only weak isolation. To grade with it anyway, add --allow-weak-isolation. "
+            f"Its limitations:{gaps}"
         )
 
 
 def _seed(batch: Batch, kept: Path) -> int:
-    """The seed of this batch, noted for the next start."""
+    """Return the seed of this batch, and save it for the next run."""
     file = kept / "batch.json"
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if known.get("sheet", batch.sheet) != batch.sheet:
-        raise Refused(f"{batch.out} holds the grades of {known['sheet']}. Take another folder for {batch.sheet}.")
+        raise Refused(f"{batch.out} holds the grades of {known['sheet']}. Use another folder for {batch.sheet}.")
     seed = known.get("seed", secrets.randbits(53)) if batch.seed is None else batch.seed
     write_then_rename(file, json.dumps({"sheet": batch.sheet, "seed": seed}))
     return seed
@@ -137,8 +137,8 @@ def _marks(batch: Batch, submissions: list[Submission], seed: int, kept: Path) -
 
     with tqdm(total=len(submissions), initial=len(given), desc=batch.sheet, unit="learner", disable=None) as bar:
         failures = _grade_all(batch, list(waiting), lambda request, text: (keep(request, text), bar.update()))
-    for request, error in failures.items():  # not kept: the next start tries them again
-        problem = f"The grader itself failed twice on this submission ({type(error).__name__}). Nothing is decided yet."
+    for request, error in failures.items():  # not saved, so the next run tries them again
+        problem = f"The grader itself failed twice on this submission ({type(error).__name__}). It has no mark yet."
         given[waiting[request]] = _ungraded(waiting[request], batch.sheet, problem)
     return given
 
@@ -152,20 +152,20 @@ def _ungraded(learner: str, sheet: str, problem: str) -> marks.Mark:
 def _kept_mark(file: Path) -> marks.Mark | None:
     try:
         return marks.from_json(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError, TypeError, KeyError):  # not there, or cut off when the power failed
+    except (FileNotFoundError, ValueError, TypeError, KeyError):  # missing, or cut off by a power failure
         return None
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Requests: one submission each, as text, so that they can be sent anywhere and named by what is in them
+# Requests: one submission each, as text, so that they can be sent to any process and hashed into a file name
 # ---------------------------------------------------------------------------------------------------------
 
 
 def _request(batch: Batch, submission: Submission, seed: int) -> str:
     level = "" if batch.executor else levels.strongest().name
-    asked = {"sheet": batch.sheet, "seed": seed, "allow_weak": batch.allow_weak, "level": level, "grader": grader()}
-    handed_in = {"learner": submission.learner, "cells": submission.cells, "problem": submission.problem}
-    return json.dumps(asked | handed_in, sort_keys=True)
+    settings = {"sheet": batch.sheet, "seed": seed, "allow_weak": batch.allow_weak, "level": level, "grader": grader()}
+    content = {"learner": submission.learner, "cells": submission.cells, "problem": submission.problem}
+    return json.dumps(settings | content, sort_keys=True)
 
 
 def _file_name(request: str) -> str:
@@ -174,57 +174,57 @@ def _file_name(request: str) -> str:
 
 @cache
 def grader() -> str:
-    """A number for everything that decides on marks: the course's source, and the versions of Python and torch."""
+    """Return a hash of everything that can change a mark: the course's source, the versions of Python and torch."""
     digest = hashlib.sha256(sys.version.encode())
-    versions = Path(find_spec("torch").origin).with_name("version.py")  # read: the import would take a second
+    versions = Path(find_spec("torch").origin).with_name("version.py")  # importing torch would take a second
     packages = (Path(find_spec(name).origin).parent for name in ("course_utils", "exercise_checks", "cohort_grader"))
     for path in (versions, *(path for package in packages for path in sorted(package.rglob("*.py")))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-_one_at_a_time = threading.Lock()  # a cluster's worker may have threads; torch's settings are the process's
-# This process's pools, by what is imported for them: one, but in a cluster's worker that is asked for many sheets.
+_one_at_a_time = threading.Lock()  # a Dask worker may have several threads, but torch's settings are per process
+# This process's pools, by the modules imported for them. Only a Dask worker that grades several sheets has several.
 _pools: dict[tuple[str, ...], "WorkerPool"] = {}
-_controls: list[socket.socket] = []  # of the `Preloaded` that all judging processes share, each for one sandbox
+_controls: list[socket.socket] = []  # of the `Preloaded` that all judging processes share; each requests one sandbox
 
 
 def grade_one(request: str) -> str:
-    """Grade one submission; takes and returns text. This is what an executor's processes are asked to do."""
+    """Grade one submission; takes and returns text. The executor calls this in its processes."""
     from cohort_grader import marking
 
-    asked = json.loads(request)
+    settings = json.loads(request)
     with _one_at_a_time:
-        if asked["grader"] != grader():
+        if settings["grader"] != grader():
             raise Refused(
                 "A process that grades has another version of the course, of Python or of torch than the one that "
-                "started it. On one computer: the course's files were changed just now; start again."
+                "started it. If both are on this computer, the course's files have just changed: run the command again."
             )
-        submission = Submission(asked["learner"], tuple(asked["cells"]), asked["problem"])
+        submission = Submission(settings["learner"], tuple(settings["cells"]), settings["problem"])
         if submission.problem:
-            return marks.to_json(marking.ungraded(submission.learner, asked["sheet"], submission.problem))
-        imports = imports_of(asked["sheet"])
+            return marks.to_json(marking.ungraded(submission.learner, settings["sheet"], submission.problem))
+        imports = imports_of(settings["sheet"])
         try:
             pool = _pool(imports)
-        except RuntimeError as error:  # of no submission's making: it would be the same with all of them
+        except RuntimeError as error:  # not the submission's fault: it would fail for all of them
             raise Refused(str(error)) from None
-        _require_level(pool.level, pool.missing, asked["allow_weak"])
+        _require_level(pool.level, pool.missing, settings["allow_weak"])
         try:
-            return marks.to_json(marking.mark(pool, submission, asked["sheet"], asked["seed"]))
-        except RuntimeError:  # no worker can be started any more; the next one starts anew
+            return marks.to_json(marking.mark(pool, submission, settings["sheet"], settings["seed"]))
+        except RuntimeError:  # its processes have ended, so the next request makes a new pool
             _pools.pop(imports).close()
             raise
 
 
 def imports_of(sheet: str) -> tuple[str, ...]:
-    """Return the modules that a sheet's solutions import while they run, as its tasks name them."""
+    """Return the modules that a sheet's tasks list as imported by their solutions."""
     from exercise_checks import tasks
 
     return tuple(dict.fromkeys(name for task in tasks.of_sheet(sheet) for name in task.imports))
 
 
 def _pool(imports: tuple[str, ...]) -> "WorkerPool":
-    """This process's pool of workers, for as long as the process lives."""
+    """Return this process's pool of workers, which stays open as long as the process runs."""
     if imports not in _pools:
         import torch
 
@@ -232,7 +232,7 @@ def _pool(imports: tuple[str, ...]) -> "WorkerPool":
 
         torch.set_num_threads(1)
         if _controls:
-            # Should the shared process be gone, or of no use, one of its own will do, or say why not.
+            # If the shared `Preloaded` process fails, start one for this pool, whose error then says why.
             with _controls.pop() as control, suppress(RuntimeError):
                 _pools[imports] = WorkerPool(imports=imports, control=control)
         if imports not in _pools:
@@ -247,10 +247,10 @@ def _pool(imports: tuple[str, ...]) -> "WorkerPool":
 
 
 def _grade_all(batch: Batch, requests: list[str], done: Callable[[str, str], object]) -> dict[str, BaseException]:
-    """Let all be graded, `done(request, text)` for each as it comes; return those that failed twice.
+    """Grade all requests, calling `done(request, text)` as each one finishes; return those that failed twice.
 
-    A process that dies takes what the others are doing with it. So what failed is tried once more, one after the other:
-    then a submission that kills the grader's own process kills no other's mark.
+    When a process dies, the executor fails the requests of all the others, too. Failed requests are therefore retried
+    one at a time, so that a submission that kills the grader's own process costs nobody else a mark.
     """
     waiting = list(_side_by_side(batch, requests, done)) if requests else []
     failed = {}
@@ -267,7 +267,7 @@ def _grade_all(batch: Batch, requests: list[str], done: Callable[[str, str], obj
                     raise error
                 failed[request] = error
                 if isinstance(error, BrokenExecutor):
-                    break  # and go on in a new one
+                    break  # continue in a new executor
     return failed
 
 
@@ -303,16 +303,16 @@ def _executor(batch: Batch, requests: int) -> Iterator[Executor]:
 
 
 def _context() -> BaseContext:
-    """How processes of the pool are started; this one may have threads, so it cannot fork them itself.
+    """Return the context that starts the executor's processes. This process may have threads, so it must not fork.
 
-    On Linux they are forked from a process that has imported what they need, once for all of them, and has no threads.
+    On Linux they are forked from a process without threads, which has imported everything they need once for all.
     """
     if sys.platform != "linux":
         return get_context("spawn")
     from multiprocessing import forkserver
 
     context = get_context("forkserver")
-    context.set_forkserver_preload(["cohort_grader.marking"])  # should that fail, each imports it for itself
+    context.set_forkserver_preload(["cohort_grader.marking"])  # if this fails, each process imports it
     before = {name: os.environ[name] for name in levels.ONE_THREAD if name in os.environ}
     os.environ.update(levels.ONE_THREAD)
     try:
@@ -325,9 +325,9 @@ def _context() -> BaseContext:
 
 
 def _begin_process(control: socket.socket | None) -> None:
-    """In a process of the pool: Ctrl-C is for the one that started it, and when that one is gone, so is this."""
+    """Prepare a process of the executor: ignore Ctrl-C, which its parent handles, and exit when the parent exits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()  # the collector would touch, and so copy, every page that the pool shares
+    gc.freeze()  # the collector would write to every page shared after the fork, and so copy it
     _controls.extend([control] if control else [])
 
     def follow() -> None:
@@ -343,7 +343,7 @@ def _begin_process(control: socket.socket | None) -> None:
 def _cluster(executor: str) -> Iterator[Executor]:
     kind, _, address = executor.partition("=")
     if kind != "dask" or not address:
-        raise Refused(f"--executor is {executor!r}, must be dask= with a scheduler's address: dask=tcp://host:8786.")
+        raise Refused(f"--executor must be dask= and a scheduler's address, dask=tcp://host:8786, got {executor!r}.")
     try:
         from dask.distributed import Client
     except ImportError:
@@ -353,5 +353,5 @@ def _cluster(executor: str) -> Iterator[Executor]:
     except (OSError, ValueError) as error:
         raise Refused(f"No Dask scheduler answers at {address}: {error}.") from None
     with client:
-        # A submission that kills a worker fails here after as many deaths as Dask's own settings allow.
+        # A submission that kills its Dask worker is retried there as often as Dask's own settings allow.
         yield client.get_executor(pure=False)

@@ -1,4 +1,4 @@
-"""A learner's notebook as it runs in a worker: its cells, its names, and stand-ins for what only a desk has."""
+"""Run a learner's notebook in a worker: its cells, its namespace, and stand-ins for IPython and `check`."""
 
 import ast
 import builtins
@@ -17,21 +17,21 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, 
 
 
 class Notebook:
-    """The names that a notebook's cells define, one cell after the other."""
+    """The namespace of a notebook, filled as its cells run one after another."""
 
     def __init__(self):
         module = types.ModuleType("__main__")  # a real module: pickle, dataclasses and inspect look names up in it
         self.names = module.__dict__
-        self.names |= {"__builtins__": builtins, "display": _nothing, "get_ipython": lambda: Desk(self)}
-        self.compile = codeop.Compile()  # remembers `from __future__ import ...` for the cells to come
+        self.names |= {"__builtins__": builtins, "display": _do_nothing, "get_ipython": lambda: FakeShell(self)}
+        self.compile = codeop.Compile()  # remembers `from __future__ import ...` for later cells
         sys.modules["__main__"] = module
 
     def run(self, index: int, source: str, most: int | None, begin: Callable[[int], object]) -> Failure | None:
-        """Run one cell; return what went wrong. Nothing that the cell raises goes further.
+        """Run one cell and return the failure, or None. Whatever the cell raises is caught here.
 
         Args:
-            most: so many of its statements, from the first; None runs all.
-            begin: called with the number of a statement before it is run; not before each definition.
+            most: run only this many statements, from the first; None runs all.
+            begin: called with a statement's number before it runs; not called for definitions and imports.
         """
         return attempt(lambda: self.execute(source, f"<cell {index}>", most, begin))[1]
 
@@ -45,8 +45,8 @@ class Notebook:
             exec(self.compile(ast.Module([statement], []), name, "exec"), self.names)
 
 
-class Desk:
-    """What `get_ipython()` gives: of magics, those that run the learner's own code do so; the others do nothing."""
+class FakeShell:
+    """Stands in for `get_ipython()`: magics that run the learner's own code run it; the others do nothing."""
 
     def __init__(self, notebook: Notebook):
         self.notebook = notebook
@@ -60,7 +60,7 @@ class Desk:
             self.notebook.execute(cell, f"<%%{name}>")
 
     def system(self, line: str) -> None:
-        """No program is started."""
+        """Start no program."""
 
     def getoutput(self, line: str) -> list[str]:
         return []
@@ -73,8 +73,8 @@ def _without_options(line: str) -> str:
     return " ".join(words)
 
 
-def _nothing(*args, **kwargs) -> None:
-    """Stands for what shows something to a learner at the desk: here nobody looks."""
+def _do_nothing(*args, **kwargs) -> None:
+    """Stand in for `display`, `check` and `hint`: nobody sees their output here."""
 
 
 def _failing_case(task_id: str) -> tuple:
@@ -82,8 +82,8 @@ def _failing_case(task_id: str) -> tuple:
 
 
 def hide_checking() -> None:
-    """Put a stand-in where sheets import `check` and `hint` from; the real ones know the answers."""
+    """Replace the module from which sheets import `check` and `hint`, because the real one holds the answers."""
     stand_in = types.ModuleType("exercise_checks")
-    stand_in.check = stand_in.hint = _nothing
+    stand_in.check = stand_in.hint = _do_nothing
     stand_in.failing_case = _failing_case
     sys.modules["exercise_checks"] = stand_in

@@ -1,8 +1,8 @@
-"""Calls that a task's text forbids, found in a notebook's source. They are told to the instructor and cost no points.
+"""Find calls that a task forbids in a notebook's source. They are reported to the instructor and cost no points.
 
-The source is parsed, never run. Who wants to hide a call can (`getattr(F, "conv" + "2d")`); what is found here is the
-plain shortcut, with its line, so that a human can look. A short text can keep Python's parser busy for minutes, so this
-runs in a worker, before the first cell, and not in the judge.
+The source is parsed, never run. A learner can hide a call on purpose (`getattr(F, "conv" + "2d")`); this search finds
+obvious shortcuts, with their lines, so that the instructor can look. A short text can keep Python's parser busy for
+minutes, so the search runs in a worker, before the first cell, and not in the judge.
 """
 
 import ast
@@ -14,11 +14,11 @@ from itertools import pairwise
 
 MOST_PER_TASK = 5
 LONGEST_WRITTEN = 100
-MOST_PARTS = 10  # of a dotted name: those at its end
+MOST_PARTS = 10  # of a dotted name; longer ones lose their first parts
 
 
 def search(cells: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return what each definition uses of what is forbidden there, with its line; `wanted` maps names to what is.
+    """Return the forbidden names that each definition uses, with their lines; `wanted` maps definitions to such names.
 
     >>> search(["import torch.nn.functional as F", "f = F.conv2d"], {"f": ["conv2d"], "g": []})
     {'f': ['F.conv2d (code cell 2, line 1)']}
@@ -29,7 +29,7 @@ def search(cells: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[st
 
 
 class Source:
-    """The top level of a notebook's code: which statements bind which names, and what imported names stand for."""
+    """The top level of a notebook's code: which statements bind which names, and what imported names refer to."""
 
     def __init__(self, cells: Sequence[str]):
         self.statements: dict[str, list[tuple[int, ast.stmt]]] = {}
@@ -42,7 +42,7 @@ class Source:
                     self.imported |= _imports(node)
 
     def uses(self, entry: str, forbidden: frozenset[str]) -> list[str]:
-        """Return what of `forbidden` the definition of `entry` uses, itself or through functions of the notebook.
+        """Return the `forbidden` names that the definition of `entry` uses, directly or through other functions.
 
         >>> Source(["import torch.nn.functional as F", "def f(X, K):\\n    return F.conv2d(X, K)"]).uses(
         ...     "f", frozenset({"conv2d"})
@@ -53,7 +53,7 @@ class Source:
         waiting, seen, searched = [entry], {entry}, set()
         while waiting and forbidden:
             for number, statement in self.statements.get(waiting.pop(0), ()):
-                if statement in searched:  # it gives several names a value
+                if statement in searched:  # a statement may bind several names
                     continue
                 searched.add(statement)
                 for written, line in self._mentions(statement):
@@ -66,7 +66,7 @@ class Source:
         return list(found.values())[:MOST_PER_TASK]
 
     def _mentions(self, statement: ast.stmt) -> Iterator[tuple[str, int]]:
-        """Dotted names as they are written, and names of arguments as "groups=", each with its line."""
+        """Yield dotted names as they are written, and keyword arguments as "groups=", each with its line."""
         for node in ast.walk(statement):
             if isinstance(node, ast.Attribute):
                 written = _dotted(node)
@@ -84,13 +84,13 @@ class Source:
 
 
 def _parsed(cell: str) -> list[ast.stmt]:
-    """A cell's statements; none if it is no Python. IPython's own lines are left out, and lines keep their numbers."""
+    """Return a cell's statements, none if it is not Python. IPython's lines are skipped; line numbers stay the same."""
     for source in (cell, textwrap.dedent(_without_magics(cell))):
         try:
-            with warnings.catch_warnings():  # of the learner's code, such as "\d" in a text
+            with warnings.catch_warnings():  # about the learner's code, such as "\d" in a string
                 warnings.simplefilter("ignore")
                 return ast.parse(source).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):  # so it says of what is nested too deeply
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two for deep nesting
             continue
     return []
 
@@ -101,7 +101,7 @@ def _without_magics(cell: str) -> str:
 
 
 def _bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement gives a value, also in its branches and loops; `f.x = ...` counts for `f`."""
+    """Return the names that a statement binds, also in its branches and loops; `f.x = ...` counts as `f`."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return {statement.name}
     names = set()
@@ -124,7 +124,7 @@ def _imports(node: ast.AST) -> dict[str, str]:
 
 
 def _dotted(node: ast.expr) -> str:
-    """Return "F.conv2d"; without what stands before the first plain name, and without the first of many parts."""
+    """Return "F.conv2d" for such an attribute, without any expression before it, and at most `MOST_PARTS` parts."""
     parts = []
     while isinstance(node, ast.Attribute) and len(parts) < MOST_PARTS:
         parts.append(node.attr)

@@ -1,4 +1,4 @@
-"""What a submission earned, as plain data, and as text that can be kept and sent."""
+"""What a submission earned, as plain data and as JSON."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ PASSED, WRONG, UNWRITTEN = "passed", "wrong", "not written"
 
 @dataclass(frozen=True)
 class TaskMark:
-    """One task of one learner. `target` and `yours` are tables of numbers as text, from a public case, or empty."""
+    """One task of one learner. `target` and `yours` are tables of formatted numbers from a public case, or empty."""
 
     id: str
     title: str
@@ -23,13 +23,13 @@ class TaskMark:
 
 @dataclass(frozen=True)
 class Mark:
-    """What one submission earned, and all that reports say about it.
+    """What one submission earned, and everything that reports say about it.
 
     Args:
         problem: why nothing could be graded, or "".
-        cells: one sentence for each code cell that did not run to its end.
-        flags: for the instructor alone.
-        level, missing: the isolation that held, and what it does not give.
+        cells: one sentence for each code cell that did not finish.
+        flags: for the instructor only.
+        level, missing: the level of isolation, and what it does not protect against.
     """
 
     learner: str
@@ -50,15 +50,15 @@ class Mark:
 
 
 def to_json(mark: Mark) -> str:
-    """Return a mark as text; the same mark, the same text."""
+    """Return a mark as JSON; equal marks give equal text."""
     return json.dumps(asdict(mark), ensure_ascii=False, sort_keys=True)
 
 
 def from_json(text: str) -> Mark:
-    """Return the mark of which `to_json` made this text.
+    """Return the mark that `to_json` turned into this text.
 
     Raises:
-        ValueError, TypeError, KeyError: it made no such text.
+        ValueError, TypeError, KeyError: the text is not one of `to_json`.
     """
     parts = json.loads(text)
     parts["tasks"] = tuple(TaskMark(**_with_tuples(task)) for task in parts["tasks"])

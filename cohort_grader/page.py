@@ -1,4 +1,4 @@
-"""The environment in which the templates become pages: everything that comes from outside is text in them."""
+"""Render the templates to HTML pages, with every value escaped."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from exercise_checks.markup import with_code
 
 
 def render(template: str, **values: object) -> str:
-    """Return the page that a template in `templates/` makes of these values."""
+    """Return the page that a template in `templates/` gives with these values."""
     return _environment.get_template(template).render(values)
 
 
 def printable(value: object) -> str:
-    """Return a value as text without a character that cannot be seen; markup made here stays as it is.
+    """Return a value as text with invisible characters made visible; `Markup` stays as it is.
 
     >>> printable("a\\u202eb")
     'a\\\\u202eb'
@@ -25,7 +25,7 @@ def printable(value: object) -> str:
     return readable(str(value).replace("\t", "    ").replace("\n", " "))
 
 
-# `finalize` is applied to each value that a template shows, and then the value is escaped.
+# jinja2 applies `finalize` to each value that a template shows, then escapes it.
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,

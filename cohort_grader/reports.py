@@ -1,7 +1,7 @@
-"""Marks as files: a table for a learning platform, the same for programs, pages for learners and for the instructor.
+"""Write the reports: a table for a learning platform, JSON for programs, pages for learners and for the instructor.
 
-Whatever a learner wrote is text here: escaped, its length capped, and no page can run a script. The same marks give the
-same bytes.
+Whatever a learner wrote is escaped and cut to a maximum length, and no page can run a script. Equal marks give equal
+files.
 """
 
 import csv
@@ -31,13 +31,13 @@ NBGRADER = (
 FORMULAS = ("=", "+", "-", "@")
 LONGEST_FLAG = 300
 STATES = {"passed": "passed", "wrong": "not yet", "unwritten": "not written"}  # as learners read them
-LONGEST_NAME, MOST_NAME_BYTES = 80, 200  # many systems allow 255 bytes, and a file being written has a longer name
+LONGEST_NAME, MOST_NAME_BYTES = 80, 200  # most systems allow 255 bytes, and the temporary file's name is longer
 RESERVED = ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A mark, and when the submission came in, as far as that is known."""
+    """A mark, and the time of the submission if it is known."""
 
     mark: Mark
     timestamp: str = ""
@@ -58,7 +58,7 @@ def write(out: Path, sheet: str, seed: int, entries: Sequence[Entry]) -> None:
 
 
 def page_name(learner: str) -> str:
-    """Return the file name of a learner's page: good on every system, and another for every learner.
+    """Return the file name of a learner's page: valid on every system, and unique to the learner.
 
     >>> page_name("doe, jane"), page_name("../../etc")
     ('doe, jane.html', '_.._etc-74ccf3c5.html')
@@ -91,7 +91,7 @@ def as_csv(sheet: str, entries: Iterable[Entry]) -> str:
 
 
 def _tasks(sheet: str, marks: Sequence[Mark]) -> Sequence["TaskMark | Task"]:
-    """A sheet's tasks, as every mark lists them. Without a mark the course is asked, and that imports torch."""
+    """A sheet's tasks, taken from a mark if there is one: reading them from the course would import torch."""
     if marks:
         return marks[0].tasks
     from exercise_checks import tasks
@@ -100,13 +100,13 @@ def _tasks(sheet: str, marks: Sequence[Mark]) -> Sequence["TaskMark | Task"]:
 
 
 def _harmless(text: str) -> str:
-    """A spreadsheet computes what begins like a formula; behind an apostrophe it is text."""
+    """Put an apostrophe before text that a spreadsheet would otherwise compute as a formula."""
     text = readable(text)
     return f"'{text}" if text.startswith(FORMULAS) else text
 
 
 def as_json(sheet: str, seed: int, entries: Iterable[Entry]) -> str:
-    """Return grades.json. It names the seed of the secret cases, so it is for the instructor alone."""
+    """Return grades.json. It contains the seed of the secret cases, so it is for the instructor only."""
     learners = [
         asdict(e.mark) | {"score": e.mark.points, "max_score": e.mark.worth, "timestamp": e.timestamp} for e in entries
     ]
@@ -120,13 +120,13 @@ def as_json(sheet: str, seed: int, entries: Iterable[Entry]) -> str:
 
 
 def feedback(mark: Mark, sheet: str) -> str:
-    """Return a learner's page. It holds nothing of the secret cases but their kinds, and no flags."""
+    """Return a learner's page. It names only the kinds of the secret cases, and has no flags."""
     tasks = [_card(task) for task in mark.tasks]
     return render("feedback.html.j2", sheet=sheet, mark=mark, tasks=tasks, limits=limits_in_words(Limits()))
 
 
 def _card(task: TaskMark) -> dict:
-    """One task on a learner's page. Each number of the second table comes with whether it differs from the first."""
+    """One task on a learner's page. Each number of `yours` is paired with whether it differs from the target."""
     yours = [[(a, a != b) for a, b in zip(*rows, strict=True)] for rows in zip(task.yours, task.target, strict=True)]
     return {
         "title": task.title,
@@ -134,7 +134,7 @@ def _card(task: TaskMark) -> dict:
         "state": STATES[_kind(task)],
         "points": task.points,
         "worth": task.worth,
-        "lines": task.message.splitlines() if task.state == WRONG else [],  # of the others, the head says it all
+        "lines": task.message.splitlines() if task.state == WRONG else [],  # for the other states the heading is enough
         "target": [[(number, False) for number in row] for row in task.target],
         "yours": yours,
     }
@@ -146,13 +146,13 @@ def _kind(task: TaskMark) -> str:
 
 
 def limits_in_words(limits: Limits) -> str:
-    """Return one sentence with the limits of each submission."""
+    """Return one sentence with the limits for each submission."""
     size = {name: _size(value) for name, value in asdict(limits).items() if name.endswith("_bytes")}
-    task = f"{limits.seconds_per_task:g} s" if limits.seconds_per_task else "its own time"
+    task = f"{limits.seconds_per_task:g} s per task" if limits.seconds_per_task else "a time limit for each task"
     return (
-        f"Limits: {limits.total_seconds:g} s in all, {limits.seconds_per_cell:g} s a cell, for each task {task}; "
-        f"{size['memory_bytes']} of memory beyond the libraries, {limits.threads} threads, {size['scratch_bytes']} of "
-        f"files, {size['reply_bytes']} an answer."
+        f"Limits: {limits.total_seconds:g} s in total, {limits.seconds_per_cell:g} s per cell, {task}; "
+        f"{size['memory_bytes']} of memory in addition to the libraries, {limits.threads} threads, "
+        f"{size['scratch_bytes']} of files, {size['reply_bytes']} per answer."
     )
 
 
@@ -161,7 +161,7 @@ def _size(count: int) -> str:
 
 
 def overview(sheet: str, marks: Sequence[Mark]) -> str:
-    """Return the instructor's page: who earned what, where a task went wrong, and what deserves a look."""
+    """Return the instructor's page: the points, the mistakes in each task, and the submissions to review."""
     isolations = Counter((mark.level, mark.missing) for mark in marks if mark.level)
     return render(
         "overview.html.j2",
@@ -169,7 +169,7 @@ def overview(sheet: str, marks: Sequence[Mark]) -> str:
         worth=marks[0].worth if marks else 0,
         mean=f"{sum(mark.points for mark in marks) / max(len(marks), 1):.1f}",
         learners=[_row(mark) for mark in marks],
-        tasks=[_task_in_all(task, place, marks) for place, task in enumerate(_tasks(sheet, marks))],
+        tasks=[_task_statistics(task, index, marks) for index, task in enumerate(_tasks(sheet, marks))],
         isolations=[(level, missing, count) for (level, missing), count in sorted(isolations.items())],
         limits=limits_in_words(Limits()),
     )
@@ -192,9 +192,9 @@ def _cell(task: TaskMark) -> dict:
     return {"kind": kind, "sign": sign, "hover": task.misconception or task.state}
 
 
-def _task_in_all(task: "TaskMark | Task", place: int, marks: Sequence[Mark]) -> dict:
-    """How all learners did on one task; `place` is its place among the sheet's."""
-    of_task = [mark.tasks[place] for mark in marks]
+def _task_statistics(task: "TaskMark | Task", index: int, marks: Sequence[Mark]) -> dict:
+    """How all learners did on one task, the sheet's task number `index`."""
+    of_task = [mark.tasks[index] for mark in marks]
     return {
         "id": task.id,
         "title": task.title,

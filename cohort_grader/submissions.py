@@ -1,7 +1,7 @@
-"""A folder of submissions becomes one notebook per learner. Nothing is run or imported, and no link is followed.
+"""Read a folder of submissions: one notebook per learner. Nothing is run or imported, and no link is followed.
 
-Three layouts are understood, also mixed: notebooks side by side, a folder per learner, and nbgrader's
-`submitted/STUDENT/ASSIGNMENT/`. What cannot be read becomes a submission with a reason, never an error.
+Three layouts are understood, also mixed: notebooks in one folder, a folder per learner, and nbgrader's
+`submitted/STUDENT/ASSIGNMENT/`. An unreadable notebook becomes a submission with a `problem`; it raises no error.
 """
 
 import json
@@ -14,25 +14,25 @@ from pathlib import Path
 
 from exercise_checks.sheets import SHEETS
 
-SUFFIXES = (".ipynb", ".ipynb.txt", ".ipynb.json")  # browsers and learning platforms add the last part
-DEEPEST = 4  # folders below a learner's own
-MOST_FILES = 1000  # looked at in one learner's folder
+SUFFIXES = (".ipynb", ".ipynb.txt", ".ipynb.json")  # browsers and learning platforms add .txt or .json
+DEEPEST = 4  # levels of folders searched below a learner's own
+MOST_FILES = 1000  # in one learner's folder
 MOST_BYTES = 20_000_000
-MOST_PIECES = 2_000_000  # brackets and commas, a bound for the memory that the parsed notebook takes
+MOST_PIECES = 2_000_000  # brackets and commas, which bound the memory that the parsed notebook takes
 MOST_CELLS, MOST_SOURCE = 1000, 300_000
 LONGEST_NAME = 100
 LINK = "is a link; links are not followed"
 
 
 class Unreadable(Exception):
-    """A notebook that cannot be graded; the sentence says why."""
+    """A notebook that cannot be graded; the message says why."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What one learner handed in: the source of the code cells, in order, or the `problem` why there is none.
+    """What one learner submitted: the source of the code cells, in order, or the `problem` that prevents grading.
 
-    `timestamp` is what nbgrader noted beside the notebook, or "".
+    `timestamp` is the one that nbgrader saved beside the notebook, or "".
     """
 
     learner: str
@@ -45,8 +45,8 @@ def collect(folder: Path | str, sheet: str) -> list[Submission]:
     """Return one submission per learner, sorted by name.
 
     Args:
-        folder: holds the submissions; nbgrader's course folder with `submitted/` in it will do, too.
-        sheet: "01_corr2d". Of several notebooks of a learner, the one of this name counts.
+        folder: holds the submissions; nbgrader's course folder, with `submitted/` in it, also works.
+        sheet: "01_corr2d". If a learner has several notebooks, the one with this name is graded.
 
     Raises:
         NotADirectoryError, PermissionError: `folder` cannot be read.
@@ -56,7 +56,7 @@ def collect(folder: Path | str, sheet: str) -> list[Submission]:
     if inner.is_dir() and not inner.is_symlink():
         root = inner
     found = [_of_entry(entry, sheet) for entry in _entries(root) if _may_count(entry)]
-    return sorted(_told_apart(found), key=lambda submission: (submission.learner.casefold(), submission.learner))
+    return sorted(_with_unique_names(found), key=lambda submission: (submission.learner.casefold(), submission.learner))
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry]:
@@ -65,7 +65,7 @@ def _entries(folder: Path | str) -> list[os.DirEntry]:
 
 
 def _may_count(entry: os.DirEntry) -> bool:
-    """Whether a name in the submissions' folder stands for a learner: hidden files and other papers do not."""
+    """Whether an entry of the submissions' folder belongs to a learner: hidden files and other documents do not."""
     if entry.name.startswith((".", "__MACOSX")):
         return False
     return _is_notebook(entry.name) or entry.is_dir(follow_symlinks=False) or _is_linked_folder(entry)
@@ -125,12 +125,12 @@ def _notebooks(folder: str, depth: int = 0) -> Iterator[Path]:
 
 
 def _choose(paths: Sequence[Path], sheet: str) -> Path:
-    """The notebook that is meant: of the sheet's name, or in a folder of that name, or the only one there is."""
+    """Choose the notebook to grade: named after the sheet, or in a folder of that name, or the only one there is."""
     others = [name.lower() for name in SHEETS if name != sheet]
     paths = [path for path in paths if not _stem(path.name).lower().startswith(tuple(others))]
     rules = (
         lambda path: _stem(path.name).lower() == sheet,
-        lambda path: _stem(path.name).lower().startswith(sheet),  # "01_corr2d (1).ipynb": handed in twice
+        lambda path: _stem(path.name).lower().startswith(sheet),  # "01_corr2d (1).ipynb": submitted twice
         lambda path: path.parent.name.lower() == sheet,
         lambda path: True,
     )
@@ -143,22 +143,22 @@ def _choose(paths: Sequence[Path], sheet: str) -> Path:
     shallow = [path for path in fitting if len(path.parts) == min(len(path.parts) for path in fitting)]
     if len(shallow) > 1:
         names = ", ".join(readable(path.name) for path in shallow[:5])
-        raise Unreadable(f"There are {len(shallow)} notebooks that may be meant: {names[:300]}. Leave one.")
+        raise Unreadable(f"{len(shallow)} notebooks could be the submission: {names[:300]}. Keep only one.")
     return shallow[0]
 
 
 def _timestamp(folder: Path) -> str:
     try:
         text = read_bytes(folder / "timestamp.txt", most=100).decode("ascii").strip()
-    except (OSError, Unreadable, UnicodeDecodeError):  # only nbgrader writes one
+    except (OSError, Unreadable, UnicodeDecodeError):  # only nbgrader writes this file
         return ""
     return text if re.fullmatch(r"\d{4}-\d\d-\d\d[ T][\w :.,/+-]*", text) else ""
 
 
-def _told_apart(found: Sequence[tuple[str, str, Submission]]) -> list[Submission]:
-    """Give learners that came out with one name their file's whole name, and a number if that does not help."""
+def _with_unique_names(found: Sequence[tuple[str, str, Submission]]) -> list[Submission]:
+    """Give learners with equal names their file's full name instead, plus a number where those are equal, too."""
     names = [learner.casefold() for _, learner, _ in found]
-    taken, apart = set(), []
+    taken, renamed = set(), []
     for entry, learner, submission in found:
         name = learner if names.count(learner.casefold()) == 1 else readable(entry)[:LONGEST_NAME]
         count = 1
@@ -166,12 +166,12 @@ def _told_apart(found: Sequence[tuple[str, str, Submission]]) -> list[Submission
             count += 1
             name = f"{(learner if count == 2 else name.rpartition(' (')[0])} ({count})"
         taken.add(name.casefold())
-        apart.append(replace(submission, learner=name))
-    return apart
+        renamed.append(replace(submission, learner=name))
+    return renamed
 
 
 def readable(text: str) -> str:
-    """Return text whose every character can be printed and written as UTF-8; others become their number.
+    """Return text with each character that cannot be printed or written as UTF-8 replaced by its escape sequence.
 
     >>> readable("a\\nb\\udcffc\\u202ed")
     'a\\\\x0ab\\\\udcffc\\\\u202ed'
@@ -188,16 +188,16 @@ def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
     """Return a plain file's bytes.
 
     Raises:
-        Unreadable: it is a link, no plain file, or longer than `most`.
-        OSError: the system refuses.
+        Unreadable: it is a link, not a regular file, or longer than `most`.
+        OSError: the system does not allow it.
     """
     if os.path.islink(path):
         raise Unreadable(f"The notebook {LINK}.")
-    # Not through a link that came in the meantime; and the opening of a pipe does not wait for a writer.
-    careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, os.O_RDONLY | careful), "rb") as file:
+    # O_NOFOLLOW: the file may have become a link since the check. O_NONBLOCK: opening a pipe would wait for a writer.
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise Unreadable("It is no plain file.")
+            raise Unreadable("The notebook is not a regular file.")
         data = file.read(most + 1)
     if len(data) > most:
         raise Unreadable(f"The notebook is larger than {most // 1_000_000} MB. Clear its outputs.")
@@ -205,10 +205,10 @@ def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
 
 
 def cells_of(data: bytes) -> tuple[str, ...]:
-    """Return the source of a notebook's code cells, in order. Formats 2 to 4 are understood.
+    """Return the source of a notebook's code cells, in order. Notebook formats 2 to 4 are understood.
 
     Raises:
-        Unreadable: it is no notebook, or beyond the limits.
+        Unreadable: the data is not a notebook, or exceeds the limits.
 
     >>> cells_of(b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": ["x = 1\\\\n", "x"]}]}')
     ('x = 1\\nx',)
@@ -222,7 +222,7 @@ def cells_of(data: bytes) -> tuple[str, ...]:
     except RecursionError:
         raise Unreadable("The file is nested too deeply to be a notebook.") from None
     except ValueError:  # also UnicodeDecodeError
-        raise Unreadable("The file is no notebook: it is not JSON, or it is cut off.") from None
+        raise Unreadable("The file is not a notebook: it is not JSON, or it is cut off.") from None
     sources = tuple(_source(cell) for cell in _cells(notebook) if isinstance(cell, dict) and _is_code(cell))
     if len(sources) > MOST_CELLS or sum(map(len, sources)) > MOST_SOURCE:
         raise Unreadable(f"The notebook has more than {MOST_CELLS} code cells or {MOST_SOURCE} characters of code.")
@@ -240,7 +240,7 @@ def _cells(notebook) -> list:
                 sheet["cells"] for sheet in sheets if isinstance(sheet, dict) and isinstance(sheet.get("cells"), list)
             ]
             return [cell for part in parts for cell in part]
-    raise Unreadable("The file is JSON, but no notebook: it has no cells.")
+    raise Unreadable("The file is JSON but not a notebook: it has no cells.")
 
 
 def _is_code(cell: dict) -> bool:
@@ -251,5 +251,5 @@ def _source(cell: dict) -> str:
     source = cell.get("source", cell.get("input", ""))
     if isinstance(source, list):
         source = "".join(line for line in source if isinstance(line, str))
-    # Half of a surrogate pair is legal in JSON, and nowhere else.
+    # JSON may contain half of a surrogate pair, which cannot be encoded as UTF-8.
     return source.encode("utf-8", "replace").decode("utf-8") if isinstance(source, str) else ""

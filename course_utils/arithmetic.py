@@ -1,7 +1,7 @@
-"""The sizes and costs of convolution, in whole numbers. No tensor is touched here.
+"""The sizes and costs of convolution, computed with ints alone, without tensors.
 
-Sizes are in pixels, costs in parameters or multiply-accumulates (MACs). An argument may be an int, which stands
-for every axis, or a tuple with one int per axis; the result is an int when the input size was one.
+Sizes are in pixels, costs in parameters or multiply-accumulates (MACs). An argument may be an int, which applies
+to every axis, or a tuple with one int per axis; the result is an int if the input size is an int.
 """
 
 from collections.abc import Iterable
@@ -15,8 +15,8 @@ def output_size(
 ) -> Size:
     """Return how many positions the kernel has: `(n + 2*padding - dilation*(k - 1) - 1) // stride + 1`.
 
-    `padding` counts zeros per side, in pixels, or is `"valid"` (none), `"same"` (output as large as the input; needs
-    stride 1) or `"full"` (every overlap counts: `n + k - 1` for dilation 1 and stride 1).
+    `padding` is the number of zeros per side, in pixels, or `"valid"` (none), `"same"` (output as large as the input;
+    needs stride 1) or `"full"` (every overlap counts: `n + k - 1` for dilation 1 and stride 1).
 
     Raises:
         ValueError: an argument is out of range, or the kernel is larger than the padded input.
@@ -48,9 +48,9 @@ def same_padding(kernel_size: Size, dilation: Size = 1) -> tuple:
     """Return the zeros `(before, after)` that keep the size at stride 1; an even kernel needs one more after.
 
     Raises:
-        ValueError: an argument is not a whole number of at least 1.
+        ValueError: an argument is not an int of at least 1.
 
-    Source: Dumoulin, Visin (2016), section 2.3, "half padding"; the odd zero goes where torch puts it.
+    Source: Dumoulin, Visin (2016), section 2.3, "half padding"; the extra zero is on the same side as in torch.
 
     >>> same_padding(3), same_padding(4), same_padding(3, dilation=2)
     ((1, 1), (1, 2), (2, 2))
@@ -65,10 +65,10 @@ def same_padding(kernel_size: Size, dilation: Size = 1) -> tuple:
 
 
 def receptive_field(layers: Iterable[tuple]) -> int:
-    """Return the width of the input, in pixels, that one output of stacked layers can see.
+    """Return how many input pixels, along one axis, one output of stacked layers can see.
 
-    `layers` lists `(kernel_size, stride)` or `(kernel_size, stride, dilation)` from input to output, ints along one
-    axis. A layer adds `dilation*(kernel_size - 1)` steps, each as wide as the product of the strides before it.
+    `layers` lists `(kernel_size, stride)` or `(kernel_size, stride, dilation)`, all ints, from input to output. A layer
+    adds `dilation*(kernel_size - 1)` steps, each as wide as the product of the strides before it.
 
     Raises:
         ValueError: a layer is not two or three ints of at least 1.
@@ -94,7 +94,7 @@ def receptive_field(layers: Iterable[tuple]) -> int:
 
 
 def count_parameters(in_channels: int, out_channels: int, kernel_size: Size, groups: int = 1, bias: bool = True) -> int:
-    """Return how many parameters a convolution learns: `out*(in/groups)*kh*kw`, and `out` more with a bias.
+    """Return how many parameters a convolution has: `out*(in/groups)*kh*kw`, plus `out` with a bias.
 
     An int `kernel_size` means a square kernel.
 
@@ -117,7 +117,7 @@ def count_macs(
     input_size: Size, in_channels: int, out_channels: int, kernel_size: Size,
     stride: Size = 1, padding: Size | str = 0, dilation: Size = 1, groups: int = 1,
 ) -> int:  # fmt: skip
-    """Return the multiply-accumulates of one image: each output number costs `(in/groups)*kh*kw`.
+    """Return the multiply-accumulates for one image: each output number costs `(in/groups)*kh*kw`.
 
     Ints `input_size` and `kernel_size` mean squares. The bias is not counted. Errors as `output_size` and
     `count_parameters`.
@@ -133,7 +133,7 @@ def count_macs(
 
 
 def _axes(**arguments) -> dict[str, tuple[int, ...]]:
-    """Repeat every int for each axis; all tuples must be of one length."""
+    """Repeat every int for each axis; all tuples must have the same length."""
     lengths = {len(v) for v in arguments.values() if isinstance(v, (tuple, list))}
     if len(lengths) > 1:
         listed = ", ".join(f"{name}={value!r}" for name, value in arguments.items())

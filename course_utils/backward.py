@@ -1,7 +1,7 @@
-"""The backward pass of a convolution, written by hand: two gradients, each of them a convolution again.
+"""The backward pass of a convolution, written by hand: two gradients, each of which is again a convolution.
 
 Names and arguments are those of `torch.nn.grad` and `torch.nn.functional`, which the tests compare with. Everything is
-made of `ops`, so that autograd can follow it: the gradients have gradients themselves.
+built from `ops`, so autograd can differentiate the gradients again.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ def conv2d_input(
 ) -> Tensor:  # fmt: skip
     """Return dL/d(input) of `conv2d`, given `grad_output`, which is dL/d(output).
 
-    Every output number hands its gradient back to the pixels of its window, through the kernel entry by which each
-    was multiplied: a transposed convolution. Pixels that no window reached get 0.
+    Every output number passes its gradient back to the pixels of its window, each multiplied by its kernel entry. This
+    is a transposed convolution. Pixels that no window reached get 0.
 
     Shapes: input_size `(N, C_in, H, W)`; weight `(C_out, C_in / groups, kh, kw)`; grad_output `(N, C_out, H', W')`
     -> `(N, C_in, H, W)`. `stride`, `padding`, `dilation` are an int or a pair `(rows, columns)`, in pixels.
@@ -51,8 +51,8 @@ def conv2d_weight(
 ) -> Tensor:  # fmt: skip
     """Return dL/d(weight) of `conv2d`, given `grad_output`, which is dL/d(output).
 
-    Slide `grad_output` over the input: batch and channels exchange their roles, and so do stride and dilation; what
-    the last stride left over is cut off.
+    Slide `grad_output` over the input. Batch and channels swap roles, and so do stride and dilation. Pixels that the
+    last stride left over are cut off.
 
     Shapes: input `(N, C_in, H, W)`; weight_size `(C_out, C_in / groups, kh, kw)`; grad_output `(N, C_out, H', W')`
     -> `(C_out, C_in / groups, kh, kw)`. `stride`, `padding`, `dilation` are an int or a pair, in pixels.
@@ -71,7 +71,7 @@ def conv2d_weight(
     shapes.require_dims(input, "input", {4: "(N, C_in, H, W)"})
     stride, padding, dilation = _pairs(stride, padding, dilation)
     _fit(input.shape, weight_size, grad_output, stride, padding, dilation, groups)
-    if not len(input):  # an empty batch: the output does not depend on the weight
+    if not len(input):  # for an empty batch the output does not depend on the weight
         return input.new_zeros(weight_size)
     X = input.unflatten(1, (groups, -1)).permute(2, 1, 0, 3, 4).flatten(1, 2)  # (C_in / groups, groups * N, H, W)
     G = grad_output.unflatten(1, (groups, -1)).permute(1, 2, 0, 3, 4).flatten(0, 1)  # (C_out, N, H', W')
@@ -101,7 +101,7 @@ class Conv2dFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, weight = ctx.saved_tensors
-        for_input, for_weight, for_bias, *_ = ctx.needs_input_grad  # the first layer's images need none
+        for_input, for_weight, for_bias, *_ = ctx.needs_input_grad  # the images of the first layer need no gradient
         grad_input = conv2d_input(input.shape, weight, grad_output, *ctx.setting) if for_input else None
         grad_weight = conv2d_weight(input, weight.shape, grad_output, *ctx.setting) if for_weight else None
         grad_bias = grad_output.sum((0, 2, 3)) if for_bias else None
@@ -124,7 +124,7 @@ def conv2d(
              [0., 0., 0.]]])
     """
     X = shapes.require_conv(input, weight, bias, groups)
-    if isinstance(padding, str):  # "same" may pad one side more than the other; F.pad has its own gradient
+    if isinstance(padding, str):  # "same" may pad unequally, so leave padding and its gradient to F.pad
         stride, _, dilation = _pairs(stride, 0, dilation)
         X, padding = F.pad(X, shapes.borders(padding, shapes.span(weight.shape[-2:], dilation), stride)), 0
     Y = Conv2dFunction.apply(X, weight, bias, stride, padding, dilation, groups)
@@ -137,7 +137,7 @@ def _pairs(stride, padding, dilation) -> tuple[tuple[int, int], ...]:
 
 
 def _fit(input_size, weight_size, grad_output, stride, padding, dilation, groups) -> tuple[int, int]:
-    """Return how many rows and columns the last stride leaves over; raise if grad_output cannot be the output's."""
+    """Return how many rows and columns the last stride leaves over; raise if grad_output does not fit the output."""
     input_size, weight_size = _four(input_size, "input_size"), _four(weight_size, "weight_size")
     shapes.require_dims(grad_output, "grad_output", {4: "(N, C_out, H', W')"})
     shapes.require_groups(groups)

@@ -1,4 +1,4 @@
-"""Is this installation able to run the course? Each check says what it found and, when that is wrong, what to do."""
+"""Check whether this installation can run the course. Each check says what it found and how to fix any problem."""
 
 import importlib
 import os
@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 AGAIN = "Run `python3 course.py lab` again after deleting the folder .venv."
 EXTENSION = "@jupyter-widgets/jupyterlab-manager"  # shows ipywidgets in JupyterLab
-# IPython 9 has removed a function that d2l 0.17 asks of it.
+# IPython 9 has removed a function that d2l 0.17 calls.
 D2L_PLOTS = (
     "before its plots (d2l.plot, d2l.Animator, train_ch6; no lesson uses them) set "
     "IPython.display.set_matplotlib_formats = matplotlib_inline.backend_inline.set_matplotlib_formats"
 )
-WHOSE = "import sys, ipykernel; print(sys.prefix)"
+PRINT_PREFIX = "import sys, ipykernel; print(sys.prefix)"
 
 
 class Finding(NamedTuple):
-    """One line of the doctor's report: what was looked at, whether it is well, what was found, what to do."""
+    """One line of the doctor's report: the check's name, whether it passed, what it found, and what to do."""
 
     name: str
     well: bool
@@ -35,7 +35,7 @@ class Finding(NamedTuple):
 
 
 def examine(*names: str) -> Iterator[Finding]:
-    """Yield one `Finding` per check, the cheap ones first, or only those named. One that fails never stops the next.
+    """Yield one `Finding` per check, the cheap ones first, or only for `names`. A failed check does not stop the rest.
 
     >>> next(examine()).name
     'Python'
@@ -43,12 +43,12 @@ def examine(*names: str) -> Iterator[Finding]:
     for name in names or CHECKS:
         try:
             yield Finding(name, True, CHECKS[name]())
-        except _Ill as illness:
-            yield Finding(name, False, *illness.args)
+        except _Problem as problem:
+            yield Finding(name, False, *problem.args)
 
 
 def run(options: object = None) -> int:
-    """Print every finding as soon as it is known; return the exit status, 1 if one is not well."""
+    """Print every finding as soon as it is known; return the exit status, 1 if a check failed."""
     well = True
     for finding in examine():
         print(finding, flush=True)
@@ -56,34 +56,35 @@ def run(options: object = None) -> int:
     return 0 if well else 1
 
 
-class _Ill(Exception):
-    """Raised by a check with two sentences: what was found, what to do."""
+class _Problem(Exception):
+    """A failed check; its arguments are what was found and what to do."""
 
 
 def _python() -> str:
     version = ".".join(map(str, sys.version_info[:3]))
     if not (3, 11) <= sys.version_info[:2] <= (3, 14):
-        raise _Ill(version, "The course runs on Python 3.11 to 3.14. Start `course.py lab` with one of those.")
+        raise _Problem(version, "The course runs on Python 3.11 to 3.14. Start `course.py lab` with one of those.")
     return version
 
 
 def _import(name: str, advice: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-        # A broken package may raise anything while it is imported; the report must go on with the next one.
+        # A broken package may raise any exception when it is imported, and the other checks must still run.
     except Exception as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise _Ill(f"cannot be imported: {first_line}", advice) from error
+        raise _Problem(f"cannot be imported: {first_line}", advice) from error
 
 
 def _numpy() -> str:
     _import("numpy", AGAIN)
     torch, version = _import("torch", AGAIN), metadata.version("numpy")
-    try:  # a torch that was built for numpy 1 cannot hand anything to numpy 2
+    try:  # a torch built for numpy 1 cannot pass data to numpy 2
         torch.ones(1).numpy()
     except RuntimeError as error:
         advice = 'Run `pip install "numpy<2"` in the environment of the course, or delete .venv and run '
-        raise _Ill(f"{version} does not fit torch {torch.__version__}", advice + "`python3 course.py lab`.") from error
+        advice += "`python3 course.py lab`."
+        raise _Problem(f"{version} does not fit torch {torch.__version__}", advice) from error
     return version
 
 
@@ -95,10 +96,10 @@ def _torch() -> str:
 def _torchvision() -> str:
     advice = "torch and torchvision must come from the same index: delete .venv and run `python3 course.py lab`."
     torchvision, torch = _import("torchvision", advice), _import("torch", AGAIN)
-    try:  # the operator that is missing when the two were built apart
+    try:  # this operator is missing if the two were not built for each other
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except (RuntimeError, AttributeError) as error:
-        raise _Ill(f"{torchvision.__version__} does not fit torch {torch.__version__}", advice) from error
+        raise _Problem(f"{torchvision.__version__} does not fit torch {torch.__version__}", advice) from error
     return metadata.version("torchvision")
 
 
@@ -106,7 +107,7 @@ def _d2l() -> str:
     _import("d2l.torch", "Run `pip install d2l==0.17.0 pandas` in the environment of the course.")
     version = metadata.version("d2l")
     if version != "0.17.0":
-        raise _Ill(version, "The lessons compare with d2l 0.17.0: run `pip install d2l==0.17.0`.")
+        raise _Problem(version, "The lessons compare with d2l 0.17.0: run `pip install d2l==0.17.0`.")
     from IPython import display
 
     if not hasattr(display, "set_matplotlib_formats"):
@@ -120,7 +121,7 @@ def _notebooks() -> str:
 
 
 def _kernel() -> str:
-    """JupyterLab starts "python3", which a kernel of the same name elsewhere on the computer may hide."""
+    """Check JupyterLab's kernel "python3", which a kernel of the same name elsewhere may shadow."""
     advice = "Run `python -m ipykernel install --sys-prefix` in the environment of the course; if that does not help, "
     advice += "`jupyter kernelspec list` shows which python3 comes first: remove that."
     _import("ipykernel", "Run `pip install ipykernel` in the environment of the course.")
@@ -129,14 +130,14 @@ def _kernel() -> str:
 
     try:
         program = KernelManager(kernel_name="python3").format_kernel_cmd()[0]
-        said = subprocess.run([program, "-c", WHOSE], capture_output=True, text=True, timeout=60)
+        result = subprocess.run([program, "-c", PRINT_PREFIX], capture_output=True, text=True, timeout=60)
     except (NoSuchKernel, OSError, subprocess.TimeoutExpired) as error:
-        raise _Ill(f"python3 cannot be started: {error}", advice) from error
-    if said.returncode:
-        raise _Ill(f"{program} cannot import ipykernel", advice)
-    prefix = said.stdout.strip()
+        raise _Problem(f"python3 cannot be started: {error}", advice) from error
+    if result.returncode:
+        raise _Problem(f"{program} cannot import ipykernel", advice)
+    prefix = result.stdout.strip()
     if os.path.realpath(prefix) != os.path.realpath(sys.prefix):
-        raise _Ill(f"python3 starts the Python in {prefix}, not this one", advice)
+        raise _Problem(f"python3 starts the Python in {prefix}, not this one", advice)
     return "python3 starts this Python"
 
 
@@ -147,17 +148,17 @@ def _widgets() -> str:
     try:
         partner = metadata.version("jupyterlab_widgets")
     except metadata.PackageNotFoundError as error:
-        raise _Ill(f"ipywidgets {version} without jupyterlab_widgets", advice) from error
+        raise _Problem(f"ipywidgets {version} without jupyterlab_widgets", advice) from error
     if version.split(".")[0] != "8" or partner.split(".")[0] != "3":
-        raise _Ill(f"ipywidgets {version} and jupyterlab_widgets {partner} do not fit, 8 and 3 do", advice)
+        raise _Problem(f"ipywidgets {version} and jupyterlab_widgets {partner} do not fit, 8 and 3 do", advice)
     from jupyter_core.paths import jupyter_path
     from jupyterlab_server.config import get_page_config
 
     page = get_page_config(jupyter_path("labextensions"))
     if EXTENSION not in {found["name"] for found in page.get("federated_extensions", [])}:
-        raise _Ill(f"JupyterLab does not find {EXTENSION}", advice)
+        raise _Problem(f"JupyterLab does not find {EXTENSION}", advice)
     if any(name.split(":")[0] == EXTENSION for name in page.get("disabledExtensions", [])):
-        raise _Ill(f"{EXTENSION} is disabled", f"Run `jupyter labextension enable {EXTENSION}`, and restart Lab.")
+        raise _Problem(f"{EXTENSION} is disabled", f"Run `jupyter labextension enable {EXTENSION}`, and restart Lab.")
     return f"ipywidgets {version}, jupyterlab_widgets {partner}"
 
 
@@ -173,26 +174,26 @@ def _data() -> str:
 def _disk() -> str:
     free = shutil.disk_usage(os.getcwd()).free / 1e9
     if free < 1:
-        raise _Ill(f"{free:.1f} GB free", "Make room: checkpoints and a dataset download need about 1 GB.")
+        raise _Problem(f"{free:.1f} GB free", "Make room: checkpoints and a dataset download need about 1 GB.")
     return f"{free:.0f} GB free"
 
 
 def _device() -> str:
-    """A GPU is never needed, so its absence is well; one that torch should reach and does not is ill."""
+    """Check that torch can use the GPU, if there is one; the course does not need it."""
     torch = _import("torch", AGAIN)
     driver = _driver()
     cpu = f"CPU with {torch.get_num_threads()} threads; the GPU cells will be skipped"
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # somebody hides the GPU on purpose
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # the GPU is hidden on purpose
         return cpu
     if not torch.version.cuda:
         return f"{cpu}. There is a GPU (driver {driver}), but this torch is built without CUDA" if driver else cpu
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of an old driver; the finding says so itself
+        warnings.simplefilter("ignore")  # torch warns about an old driver, which the finding reports anyway
         available = torch.cuda.is_available()
     if not available:
         if not driver:
             return cpu
-        raise _Ill(
+        raise _Problem(
             f"torch is built for CUDA {torch.version.cuda}, which the GPU's driver {driver} does not serve",
             "Update the NVIDIA driver, or install torch and torchvision, both, for an older CUDA. "
             "Until then set CUDA_VISIBLE_DEVICES to -1: all but the GPU cells run.",
@@ -203,18 +204,18 @@ def _device() -> str:
     except RuntimeError as error:
         first_line = str(error).splitlines()[0]
         advice = "Install a torch and torchvision built for this GPU; until then set CUDA_VISIBLE_DEVICES to -1."
-        raise _Ill(f"{name} cannot compute: {first_line}", advice) from error
+        raise _Problem(f"{name} cannot compute: {first_line}", advice) from error
     return f"CUDA {torch.version.cuda}, {name}"
 
 
 def _driver() -> str:
-    """Return the version of the NVIDIA driver, empty where there is none."""
+    """Return the version of the NVIDIA driver, or "" if there is none."""
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        said = subprocess.run(query, capture_output=True, text=True, timeout=30)
+        result = subprocess.run(query, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return said.stdout.split("\n")[0].strip() if said.returncode == 0 else ""
+    return result.stdout.split("\n")[0].strip() if result.returncode == 0 else ""
 
 
 CHECKS: dict[str, Callable[[], str]] = {

@@ -1,8 +1,8 @@
-"""The engine behind `ops.conv2d`: blocks that fit into the cache, Winograd's algorithm, and its own gradients.
+"""The fast implementation behind `ops.conv2d`: blocks that fit into the cache, Winograd's algorithm, and gradients.
 
 `ops` checks the arguments, pads, and splits the channels into G groups: X is `(N, G, C, H, W)`, K is
-`(G, O, C, kh, kw)`, and pairs are `(rows, columns)`. A few images are computed at a time, so that what is written is
-read again while it is in the cache.
+`(G, O, C, kh, kw)`, and pairs are `(rows, columns)`. A few images are computed at a time, so that intermediate results
+are still in the cache when they are read again.
 """
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from course_utils import shapes
 
-BLOCK = 2**20  # numbers on the way from input to output at a time: 4 MiB in float32
-MANY_CHANNELS = 32  # from here on, both in and out, Winograd's algorithm takes less time than columns
+BLOCK = 2**20  # intermediate numbers at a time: 4 MiB in float32
+MANY_CHANNELS = 32  # with at least so many input and output channels, Winograd's algorithm is faster than columns
 
 
 def correlate(X: Tensor, K: Tensor, stride: tuple[int, int], dilation: tuple[int, int]) -> Tensor:
@@ -21,7 +21,7 @@ def correlate(X: Tensor, K: Tensor, stride: tuple[int, int], dilation: tuple[int
     >>> correlate(torch.ones(1, 1, 1, 3, 2), torch.ones(1, 1, 1, 2, 2), (1, 1), (1, 1)).flatten()
     tensor([4., 4.])
     """
-    if len(X) * _column_numbers(X, K, stride, dilation) <= BLOCK:  # few numbers: the shortest way
+    if len(X) * _column_numbers(X, K, stride, dilation) <= BLOCK:  # few numbers: blocks would only cost time
         Y = K.flatten(2) @ columns(X, K.shape[-2:], stride, dilation)
         return Y.unflatten(-1, _output_size(X, K, stride, dilation))
     return _Correlation.apply(X, K, stride, dilation)
@@ -32,7 +32,7 @@ def correlate_transposed(
 ) -> Tensor:
     """Apply the transpose of `correlate` to Y: `(N, G, O, H', W')` -> `(N, G, C, *size)`.
 
-    It puts `stride - 1` zeros between the pixels and a border around them, and slides the flipped kernel over that.
+    It puts `stride - 1` zeros between the pixels and a border around them, then slides the flipped kernel over that.
 
     >>> correlate_transposed(torch.ones(1, 1, 1, 1, 2), torch.ones(1, 1, 1, 1, 2), (1, 2), (1, 1), (1, 4))
     tensor([[[[[1., 1., 1., 1.]]]]])
@@ -60,9 +60,9 @@ def columns(X: Tensor, kernel_size: tuple[int, int], stride: tuple[int, int], di
 
 
 class _Correlation(torch.autograd.Function):
-    """`correlate` for autograd, which keeps only X and K for the backward pass.
+    """`correlate` for autograd; saves only X and K for the backward pass.
 
-    The gradients are made of correlations again, and so have gradients themselves.
+    The gradients are themselves correlations, so autograd can differentiate them again.
     """
 
     @staticmethod
@@ -96,9 +96,9 @@ class _Correlation(torch.autograd.Function):
 
 
 def _winograd(X: Tensor, K: Tensor) -> Tensor:
-    """Apply 3x3 kernels at stride 1 with 16 multiplications for every 2x2 outputs, where sliding takes 36.
+    """Apply 3x3 kernels at stride 1 with 16 multiplications for every 2x2 outputs, instead of 36.
 
-    The four outputs are `Aᵀ [(G g Gᵀ) * (Bᵀ d B)] A`, with g the kernel and d the tile of 4x4 pixels that they see.
+    The four outputs are `Aᵀ [(G g Gᵀ) * (Bᵀ d B)] A`, where g is the kernel and d is their 4x4 tile of the input.
     The products are summed over the channels before Aᵀ is applied: one matrix product for each of the 16.
 
     Source: Lavin, Gray, *Fast Algorithms for Convolutional Neural Networks* (2016), section 4.1.
@@ -106,7 +106,7 @@ def _winograd(X: Tensor, K: Tensor) -> Tensor:
     G = X.new_tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
     A_T = X.new_tensor([[1, 1, 1, 0], [0, 1, -1, -1]])
     (N, groups, C, H, W), outs = X.shape, K.shape[1]
-    h, w = (H - 1) // 2, (W - 1) // 2  # so many pairs of outputs; half of the last one may lie outside
+    h, w = (H - 1) // 2, (W - 1) // 2  # pairs of outputs; half of the last pair may be outside
     if H % 2 or W % 2:
         X = F.pad(X, (0, W % 2, 0, H % 2))
     # kron(M, M) applied to a flattened matrix x is M x Mᵀ.
@@ -130,7 +130,7 @@ def _winograd(X: Tensor, K: Tensor) -> Tensor:
 
 
 def _apply_B_T(near: Tensor, far: Tensor, out: Tensor) -> None:
-    """Multiply four pixels in a row, given as the pairs `near` and `far`, by Winograd's Bᵀ, row by row."""
+    """Multiply four consecutive pixels, given as the pairs `near` and `far`, by Winograd's Bᵀ, row by row."""
     torch.sub(near[0], far[0], out=out[0])  # 1  0 -1  0
     torch.add(near[1], far[0], out=out[1])  # 0  1  1  0
     torch.sub(far[0], near[1], out=out[2])  # 0 -1  1  0
@@ -138,7 +138,7 @@ def _apply_B_T(near: Tensor, far: Tensor, out: Tensor) -> None:
 
 
 def _blocks(numbers: int, *tensors: Tensor):
-    """Split the batch so that `numbers` for each image add up to a block."""
+    """Split the batch into blocks, where each image takes `numbers` intermediate numbers."""
     size = max(1, BLOCK // numbers)
     return zip(*(tensor.split(size) for tensor in tensors), strict=True)
 
@@ -148,6 +148,6 @@ def _output_size(X: Tensor, K: Tensor, stride, dilation) -> tuple[int, int]:
 
 
 def _column_numbers(X: Tensor, K: Tensor, stride, dilation) -> int:
-    """How many numbers `columns` makes of one image."""
+    """Return how many numbers `columns` creates for one image."""
     rows, cols = _output_size(X, K, stride, dilation)
     return K[:, 0].numel() * rows * cols

@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write a file completely or not at all."""
 
 import os
 import time
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def write_then_rename(path: Path | str, content: bytes | str) -> None:
-    """Write `content` into `path` + ".tmp", then give it that name: a reader sees the old file or the new one.
+    """Write `content` to `path` + ".tmp", then rename that to `path`: a reader sees either the old file or the new one.
 
-    Text is written as UTF-8 with "\\n" at the end of lines. What a killed process leaves is overwritten by the next
-    one. Two processes must not write the same `path` at the same time.
+    Text is written as UTF-8 with "\\n" line endings. A temporary file that a killed process left is overwritten by the
+    next call. Two processes must not write the same `path` at the same time.
 
     Raises:
-        OSError: the folder is missing, full or not writable; `path` is then as it was, and nothing lies beside it.
+        OSError: the folder is missing, full or not writable; `path` is unchanged, and no temporary file is left.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -36,6 +36,6 @@ def _rename(unfinished: Path, path: Path) -> None:
         try:
             os.replace(unfinished, path)
             return
-        except PermissionError:  # Windows, while somebody, perhaps a virus scanner, has the old file open
+        except PermissionError:  # Windows, while another program such as a virus scanner has the old file open
             time.sleep(pause)
     os.replace(unfinished, path)

@@ -1,7 +1,7 @@
 """Named kernels, and `filter2d`, which applies one to every channel of an image.
 
-Every kernel is a float32 matrix for cross-correlation: it is used as printed, not flipped. Brightness that grows to
-the right (x) or downward (y) gives a positive response.
+Every kernel is a float32 matrix for cross-correlation: it is applied as printed, not flipped. Brightness that increases
+to the right (x) or downward (y) gives a positive response.
 """
 
 import torch
@@ -13,7 +13,7 @@ from course_utils.ops import conv2d
 
 
 def sobel_x() -> Tensor:
-    """Return Sobel's 3x3 kernel for vertical edges: a smoothed difference, right minus left.
+    """Return Sobel's 3x3 kernel for vertical edges: right minus left, smoothed along the edge.
 
     Source: Sobel, Feldman (1968), as given in Gonzalez, Woods, *Digital Image Processing* (2018), section 10.2.
 
@@ -57,7 +57,7 @@ def prewitt_y() -> Tensor:
 
 
 def laplacian(diagonals: bool = False) -> Tensor:
-    """Return the 3x3 kernel of the second derivative in both directions; with `diagonals` also along those.
+    """Return the 3x3 kernel of the second derivatives in both directions; `diagonals` adds those along the diagonals.
 
     Source: Gonzalez, Woods, *Digital Image Processing* (2018), section 3.6.
 
@@ -73,7 +73,7 @@ def laplacian(diagonals: bool = False) -> Tensor:
 
 
 def identity(size: int = 3) -> Tensor:
-    """Return the kernel that changes nothing: a one in the middle. `size` is odd, in pixels.
+    """Return the kernel that leaves an image unchanged: a one in the center. `size` is odd, in pixels.
 
     Raises:
         ValueError: size is not an odd whole number of at least 1.
@@ -107,7 +107,7 @@ def box(size: int = 3) -> Tensor:
 
 
 def gaussian(size: int = 5, sigma: float = 1.0) -> Tensor:
-    """Return the Gaussian kernel: an average in which near pixels count more; `size` and spread `sigma` in pixels.
+    """Return the Gaussian kernel: a weighted average that favors near pixels. `size` and `sigma` are in pixels.
 
     Raises:
         ValueError: size is not an odd whole number of at least 1, or sigma is not above 0.
@@ -129,9 +129,9 @@ def gaussian(size: int = 5, sigma: float = 1.0) -> Tensor:
 
 
 def sharpen(amount: float = 1.0) -> Tensor:
-    """Return the 3x3 kernel that adds `amount` times the detail which a blur would remove.
+    """Return the 3x3 kernel that adds `amount` times the detail that a blur would remove.
 
-    It is the image minus `amount` times its Laplacian, so its entries add up to 1.
+    It computes the image minus `amount` times its Laplacian; its entries add up to 1.
 
     Source: Gonzalez, Woods, *Digital Image Processing* (2018), section 3.6.
 

@@ -1,12 +1,12 @@
 """Convolution and pooling in one step: the same network, the same weights, fewer intermediate numbers.
 
-After a convolution, 2x2 pooling looks at four neighboring pixels (2i+a, 2j+b), with a and b 0 or 1. Each of them is
+After a convolution, 2x2 pooling reads four neighboring pixels (2i+a, 2j+b), where a and b are 0 or 1. Each of them is
 
     Y[2i+a, 2j+b] = sum over u, v of K[u, v] X[2i+a+u, 2j+b+v],
 
-a sum over the **same** window of X, which starts at (2i, 2j), if K is moved by (a, b) inside a kernel that is larger by
-one. So one convolution of **stride 2** with four moved copies of each kernel gives the four pixels as four channels,
-the **phases**, and pooling is their mean (or maximum). What lies between, such as a sigmoid, treats every pixel alike.
+a sum over the **same** window of X, which starts at (2i, 2j), if K is shifted by (a, b) inside a kernel one pixel
+larger. One convolution with **stride 2** and four shifted copies of each kernel therefore gives the four pixels as four
+channels, the **phases**, and pooling is their mean (or maximum). Layers in between, such as a sigmoid, act elementwise.
 
 >>> X, conv = torch.rand(1, 1, 8, 8), nn.Conv2d(1, 2, kernel_size=3)
 >>> plain = nn.Sequential(conv, nn.Sigmoid(), nn.AvgPool2d(2))
@@ -31,16 +31,16 @@ ELEMENTWISE = (nn.ELU, nn.GELU, nn.Identity, nn.LeakyReLU, nn.ReLU, nn.SiLU, nn.
 
 
 def fuse_pooling(model: nn.Sequential) -> nn.Sequential:
-    """Return a network that computes what `model` computes, with the very same Parameters, and pools four phases.
+    """Return a network that computes the same as `model`, with the same Parameters, but pools four phases.
 
-    Every `Conv2d` (stride 1) in `model` that is followed by 2x2 average or max pooling of stride 2, with nothing
-    between but `ELEMENTWISE` layers and `BatchNorm2d`, becomes a `PhaseConv2d` and a `PhasePool`; all other layers
-    are those of `model` itself. The names in `state_dict` are the same, too: to train one is to train the other.
-    Outputs and gradients are equal up to rounding.
+    A `Conv2d` (stride 1) in `model` followed by 2x2 average or max pooling of stride 2, with only `ELEMENTWISE` layers
+    and `BatchNorm2d` in between, becomes a `PhaseConv2d` and a `PhasePool`; all other layers are those of `model`
+    itself. The names in `state_dict` are the same, too, so training one network also trains the other. Outputs and
+    gradients are equal up to rounding.
 
     Raises:
         TypeError: model is not an `nn.Sequential`.
-        ValueError: nothing in it can be fused.
+        ValueError: model has no layers that can be fused.
     """
     if not isinstance(model, nn.Sequential):
         raise TypeError(f"model must be an nn.Sequential, got {type(model).__name__}.")
@@ -50,8 +50,8 @@ def fuse_pooling(model: nn.Sequential) -> nn.Sequential:
         layers[conv] = PhaseConv2d(layers[conv], even)
         layers[pool] = PhasePool("max" if isinstance(layers[pool], nn.MaxPool2d) else "avg")
     if not any(isinstance(layer, PhaseConv2d) for layer in layers.values()):
-        raise ValueError("model must have a Conv2d of stride 1 that 2x2 pooling follows, and has none.")
-    fused = copy.copy(model)  # of the same class, so that a LeNet still checks the image size
+        raise ValueError("model must have a Conv2d of stride 1 followed by 2x2 pooling, and has none.")
+    fused = copy.copy(model)  # the same class, so that a LeNet still checks the image size
     fused._modules = layers
     return fused
 
@@ -59,9 +59,9 @@ def fuse_pooling(model: nn.Sequential) -> nn.Sequential:
 class PhaseConv2d(nn.Module):
     """The output of `conv`, with its Parameters, sorted by phase: `(N, C, H, W)` to `(N, out, 4*(h//2), w//2)`.
 
-    h, w: the size after `conv`. The first h//2 rows are the pixels at even rows and even columns, then come those at
-    even rows and odd columns, at odd rows and even columns, at odd rows and odd columns. Of an odd size the last row or
-    column is left out, as pooling leaves it out; if `even` is True, ValueError is raised instead.
+    h, w: the size after `conv`. The first h//2 rows are the pixels at even rows and even columns, followed by those at
+    even rows and odd columns, odd rows and even columns, and odd rows and odd columns. If a size is odd, the last row
+    or column is dropped, as pooling would; if `even` is True, that raises ValueError instead.
     """
 
     def __init__(self, conv: nn.Conv2d, even: bool = False) -> None:
@@ -73,7 +73,7 @@ class PhaseConv2d(nn.Module):
             self._check_even(X)
         kernels = phase_kernels(self.weight)
         bias = None if self.bias is None else self.bias.repeat_interleave(4)
-        # With many input channels, torch is slow at stride 2, at its gradient most of all.
+        # With many input channels, torch is slow at stride 2, above all in the gradient.
         convolve = F.conv2d if X.shape[-3] == 1 else conv2d_of_stride_2
         phases = convolve(X, kernels, bias, stride=2, padding=self.padding)
         return phases.unflatten(-3, (-1, 4)).flatten(-3, -2)
@@ -92,7 +92,7 @@ class PhaseConv2d(nn.Module):
 
 
 class PhasePool(nn.Module):
-    """2x2 pooling of what `PhaseConv2d` has sorted: `(N, C, 4*h, w)` to `(N, C, h, w)`. mode: "avg" or "max"."""
+    """2x2 pooling of the phases from `PhaseConv2d`: `(N, C, 4*h, w)` to `(N, C, h, w)`. mode: "avg" or "max"."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
@@ -107,9 +107,9 @@ class PhasePool(nn.Module):
 
 
 def phase_kernels(weight: torch.Tensor) -> torch.Tensor:
-    """Return each kernel moved by (0, 0), (0, 1), (1, 0), (1, 1): `(out, in, kh, kw)` to `(4*out, in, kh+1, kw+1)`.
+    """Return each kernel shifted by (0, 0), (0, 1), (1, 0), (1, 1): `(out, in, kh, kw)` to `(4*out, in, kh+1, kw+1)`.
 
-    They are the four windows of a kernel with a border of zeros, last one first.
+    They are the four windows of a kernel with a border of zeros, in reverse order.
 
     >>> phase_kernels(torch.tensor([[[[1.0, 2.0]]]]))[:, 0].int().tolist()
     [[[1, 2, 0], [0, 0, 0]], [[0, 1, 2], [0, 0, 0]], [[0, 0, 0], [1, 2, 0]], [[0, 0, 0], [0, 1, 2]]]
@@ -129,7 +129,7 @@ def conv2d_of_stride_2(
     >>> torch.allclose(conv2d_of_stride_2(X, K, None, 2, (1, 0)), expected, atol=1e-5)
     True
     """
-    frame, sides = [], []  # F.pad takes the last axis first; less than 0 cuts off
+    frame, sides = [], []  # F.pad takes the last axis first; negative padding crops
     for size, kernel, before in zip(X.shape[-2:], weight.shape[-2:], padding, strict=True):
         steps, odd = (size + 2 * before - kernel) // 2, kernel % 2
         after = 2 * steps + kernel + odd - size - before
@@ -152,7 +152,7 @@ def _fusible(layers: dict[str, nn.Module]) -> Iterator[tuple[str, list[str], str
 
 
 def _is_plain_conv(layer: nn.Module) -> bool:
-    """Exactly a Conv2d: a subclass, such as parametrizations make, may compute anything."""
+    """Accept only Conv2d itself: a subclass, as created by parametrizations, may compute something else."""
     return (
         type(layer) is nn.Conv2d
         and (layer.stride, layer.dilation, layer.groups) == ((1, 1), (1, 1), 1)

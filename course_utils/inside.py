@@ -1,8 +1,8 @@
-"""Look into a trained network: what its layers return, and which pixels a prediction depends on.
+"""Look inside a trained network: what its layers return, and which pixels a prediction depends on.
 
-Every function takes any `nn.Module` that turns images `(N, C, H, W)` into class scores `(N, classes)`, and leaves it as
-it was: hooks are removed, also when the model raises, every layer is in its old mode, and no parameter's `.grad` is
-touched. The model runs in eval mode, so an image's map does not depend on its neighbors in the batch.
+Every function takes any `nn.Module` that turns images `(N, C, H, W)` into class scores `(N, classes)`, and leaves it
+unchanged: hooks are removed even if the model raises, every layer returns to its previous mode, and no parameter's
+`.grad` changes. The model runs in eval mode, so an image's result does not depend on the rest of the batch.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from course_utils.training.evaluation import eval_mode
 
 
 def feature_maps(model: nn.Module, X: Tensor) -> dict[str, Tensor]:
-    """Return the output of each layer that has no layers inside, in the order in which they are called.
+    """Return the output of each layer without sublayers, in the order in which they are called.
 
-    The names are those of `model.named_modules()`; a layer that is called again is `name#2`, and so on. The tensors
-    are copies without a graph: a later in-place ReLU does not change them. Outputs that are no tensors are left out.
+    The names are those of `model.named_modules()`; a layer's second call is `name#2`, and so on. The tensors are
+    detached copies, so a later in-place ReLU does not change them. Outputs that are not tensors are left out.
 
     Raises:
-        TypeError: model is no module, X no floating-point tensor.
+        TypeError: model is not a module, or X is not a floating-point tensor.
         ValueError: X is not `(N, C, H, W)`.
 
     Source: Zeiler and Fergus, *Visualizing and Understanding Convolutional Networks* (2014), section 2.
@@ -42,7 +42,7 @@ def feature_maps(model: nn.Module, X: Tensor) -> dict[str, Tensor]:
 
         return hook
 
-    with eval_mode(model), torch.no_grad(), contextlib.ExitStack() as hooks:  # which removes them, whatever happens
+    with eval_mode(model), torch.no_grad(), contextlib.ExitStack() as hooks:  # removes the hooks, even on errors
         for name, layer in model.named_modules():
             if not list(layer.children()):
                 hooks.enter_context(layer.register_forward_hook(keep(name)))
@@ -51,13 +51,13 @@ def feature_maps(model: nn.Module, X: Tensor) -> dict[str, Tensor]:
 
 
 def saliency(model: nn.Module, X: Tensor, target: int | Tensor) -> Tensor:
-    """Return `(N, H, W)`: how fast the score of class `target` changes with each pixel, whatever the direction.
+    """Return `(N, H, W)`: the absolute gradient of the score of class `target` with respect to each pixel.
 
-    Of several channels the largest counts. `target` is one class for all images, or a tensor `(N,)` of classes.
+    With several channels, the maximum over them. `target` is one class for all images, or a tensor `(N,)` of classes.
 
     Raises:
-        TypeError: model is no module, X no floating-point tensor.
-        ValueError: X is not `(N, C, H, W)`, target does not fit, the model does not return `(N, classes)`.
+        TypeError: model is not a module, or X is not a floating-point tensor.
+        ValueError: X is not `(N, C, H, W)`, target does not fit, or the model does not return `(N, classes)`.
 
     Source: Simonyan, Vedaldi, Zisserman, *Deep Inside Convolutional Networks* (2014), section 3.1.
 
@@ -77,15 +77,15 @@ def saliency(model: nn.Module, X: Tensor, target: int | Tensor) -> Tensor:
 def occlusion(
     model: nn.Module, X: Tensor, target: int | Tensor, size: IntOrPair = 5, stride: IntOrPair = 1, fill: float = 0.0
 ) -> Tensor:
-    """Return `(N, rows, columns)`: how much the score of class `target` falls when a patch is covered.
+    """Return `(N, rows, columns)`: how much the score of class `target` drops when a patch is covered.
 
-    The patch has `size` (an int, or rows and columns) pixels and moves by `stride`, like a kernel without padding; all
-    its pixels become `fill`. Above 0 the covered pixels are evidence for the class, below 0 against it.
+    The patch of `size` pixels (an int, or rows and columns) moves by `stride`, like a kernel without padding; all its
+    pixels become `fill`. Where the result is positive, the covered pixels are evidence for the class, else against it.
 
     Raises:
-        TypeError, ValueError: as `saliency`; and if the patch does not fit into the image.
+        TypeError, ValueError: as `saliency`; also if the patch does not fit into the image.
 
-    Source: Zeiler and Fergus (2014), section 4.2. They show the score itself, not how much it falls.
+    Source: Zeiler and Fergus (2014), section 4.2. They show the score itself, not how much it drops.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 1, bias=False))
     >>> _ = net[1].weight.data.copy_(torch.tensor([[1.0, -2.0, 0.0, 3.0]]))
@@ -109,12 +109,12 @@ def occlusion(
 
 
 def grad_cam(model: nn.Module, X: Tensor, target: int | Tensor, layer: str) -> Tensor:
-    """Return `(N, h, w)`: where the feature maps of `layer` are evidence for class `target`, at the size of these maps.
+    """Return `(N, h, w)`: where the feature maps of `layer` are evidence for class `target`, in the maps' resolution.
 
-    With A the layer's maps and s the score, each map counts by its average gradient: `relu(sum_k mean(ds/dA_k) A_k)`.
+    The maps A are weighted by their average gradients, s being the score: `relu(sum_k mean(ds/dA_k) A_k)`.
 
     Raises:
-        TypeError, ValueError: as `saliency`; and if there is no such layer, or what it returns are no maps.
+        TypeError, ValueError: as `saliency`; also if there is no such layer, or it does not return feature maps.
 
     Source: Selvaraju et al., *Grad-CAM* (2017), equations 1 and 2.
 
@@ -136,13 +136,13 @@ def grad_cam(model: nn.Module, X: Tensor, target: int | Tensor, layer: str) -> T
 def measured_receptive_field(
     model: nn.Module, X: Tensor, layer: str | None = None, at: tuple[int, int] | None = None
 ) -> Tensor:
-    """Return `(H, W)`: how much each pixel changes the number at position `at` of the layer's maps, by gradient.
+    """Return `(H, W)`: how strongly each pixel influences position `at` of the layer's maps, measured by gradients.
 
-    The gradient is that of the sum of all channels at that position. Its absolute values are added up over the input's
-    channels and averaged over the images. `layer` None is the model's own output; `at` None is the middle.
+    The gradient is that of the sum of all channels at that position. Its absolute values are summed over the input's
+    channels and averaged over the images. `layer` None is the model's own output; `at` None is the center.
 
     Raises:
-        TypeError, ValueError: as `grad_cam`; and if `at` is outside the maps.
+        TypeError, ValueError: as `grad_cam`; also if `at` is outside the maps.
 
     Source: Luo, Li, Urtasun, Zemel, *Understanding the Effective Receptive Field* (2016), section 2.
 
@@ -163,22 +163,22 @@ def measured_receptive_field(
 
 
 def extent(field: Tensor) -> tuple[int, int]:
-    """Return the rows and columns of the smallest box that holds every number of `(H, W)` which is not 0.
+    """Return the number of rows and columns of the smallest box around all nonzero entries of `(H, W)`.
 
     Raises:
-        ValueError: field is no matrix.
+        ValueError: field is not a matrix.
 
     >>> extent(torch.tensor([[0.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]))
     (2, 2)
     """
     if field.ndim != 2:
         raise ValueError(f"field must be a matrix (H, W), got shape {tuple(field.shape)}.")
-    places = field.nonzero()
-    return tuple((places.amax(0) - places.amin(0) + 1).tolist()) if len(places) else (0, 0)
+    positions = field.nonzero()
+    return tuple((positions.amax(0) - positions.amin(0) + 1).tolist()) if len(positions) else (0, 0)
 
 
 def _keep_for_gradient(kept: list):
-    """Return a hook that keeps an output with its graph; the next layer gets a copy, which it may change in place."""
+    """Return a hook that keeps an output with its graph and passes on a copy, which in-place layers may change."""
 
     def hook(layer, inputs, output):
         kept.append(output)
@@ -205,7 +205,7 @@ def _layer(model: nn.Module, name: str) -> nn.Module:
 
 
 def _images(X) -> Tensor:
-    """Return a copy of the images (N, C, H, W) without a graph: the caller's tensor gets no gradient."""
+    """Return a detached copy of the images (N, C, H, W), so that the caller's tensor gets no gradient."""
     if not isinstance(X, Tensor) or not X.is_floating_point():
         found = f"a tensor of {X.dtype}" if isinstance(X, Tensor) else type(X).__name__
         raise TypeError(f"X must be a floating-point tensor, got {found}.")

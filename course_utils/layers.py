@@ -1,8 +1,7 @@
-"""Convolutions as modules: the course's own `Conv2D`, and nine variants that share PyTorch's engine.
+"""Convolutions as modules: the course's own `Conv2D`, and nine variants built on PyTorch's layers.
 
-The variants are `torch.nn.Conv2d` with one idea each. So their parameters have PyTorch's names and initialization,
-they are as fast as PyTorch, and every option not named here (`padding`, `padding_mode`, `bias`, `device`, ...) works as
-PyTorch documents it.
+Each variant adds one idea to `torch.nn.Conv2d`. Their parameters therefore have PyTorch's names and initialization,
+they are as fast as PyTorch, and all other options (`padding`, `padding_mode`, `bias`, `device`, ...) work as usual.
 """
 
 import torch
@@ -16,9 +15,8 @@ from course_utils.shapes import IntOrPair, pair
 class Conv2D(nn.Module):
     """One input channel, one output channel: `corr2d(X, weight) + bias`.
 
-    `weight` gives the initial values (random without it); `bias` is True (starts at zero), False, or a number to start
-    from. With `trainable=False` both are buffers: they are saved and move with `.to(device)`, but no optimizer
-    changes them.
+    `weight` gives the initial values (random if None); `bias` is True (initially zero), False, or the initial value.
+    With `trainable=False` both are buffers: saved, and moved by `.to(device)`, but not changed by any optimizer.
 
     Shapes: X `(H, W)` -> `(H - kh + 1, W - kw + 1)`.
 
@@ -41,10 +39,10 @@ class Conv2D(nn.Module):
             weight = torch.rand(shape)
         if tuple(weight.shape) != shape:
             raise ValueError(f"weight must have the shape kernel_size {shape}, got {tuple(weight.shape)}.")
-        start = None
+        initial_bias = None
         if bias is not False and bias is not None:
-            start = torch.full((1,), 0.0 if bias is True else float(bias), dtype=weight.dtype)
-        for name, value in (("weight", weight.detach().clone()), ("bias", start)):
+            initial_bias = torch.full((1,), 0.0 if bias is True else float(bias), dtype=weight.dtype)
+        for name, value in (("weight", weight.detach().clone()), ("bias", initial_bias)):
             if trainable:
                 self.register_parameter(name, None if value is None else nn.Parameter(value))
             else:
@@ -68,7 +66,7 @@ class StandardConv2d(nn.Conv2d):
 
 
 class PointwiseConv2d(nn.Conv2d):
-    """A 1x1 kernel: mixes channels at each pixel, looks at no neighbor.
+    """A 1x1 kernel: mixes the channels at each pixel, without looking at its neighbors.
 
     Shapes: `(N, C_in, H, W)` -> `(N, C_out, H, W)` at stride 1.
 
@@ -88,10 +86,10 @@ class PointwiseConv2d(nn.Conv2d):
 
 
 class AsymmetricConv2d(nn.Sequential):
-    """A column `(k, 1)`, then a row `(1, k)`: 2k weights per pair of channels where a square has k*k.
+    """A column `(k, 1)`, then a row `(1, k)`: 2k weights per pair of channels instead of k*k for a square kernel.
 
-    `stride` and `padding` are ints and split between the two, so the output is as large as the square kernel's.
-    The bias is the second layer's: one before it would only be carried along.
+    `stride` and `padding` are ints; each layer applies them along its own axis, so the output has the square kernel's
+    size. Only the second layer has a bias, because there is no nonlinearity between the two.
 
     Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as the square kernel.
 
@@ -124,7 +122,7 @@ class AsymmetricConv2d(nn.Sequential):
 
 
 class DilatedConv2d(nn.Conv2d):
-    """A kernel with gaps: it reaches `dilation*(k - 1) + 1` pixels with k weights along each axis.
+    """A kernel with gaps: along each axis it spans `dilation*(k - 1) + 1` pixels with k weights.
 
     Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`. Errors as `torch.nn.Conv2d`.
 
@@ -139,7 +137,7 @@ class DilatedConv2d(nn.Conv2d):
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """Each input channel keeps to itself and feeds `out_channels / in_channels` outputs.
+    """Each input channel is convolved by itself and gives `out_channels / in_channels` output channels.
 
     Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d` with `groups=C_in`.
 
@@ -159,7 +157,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 class GroupConv2d(nn.Conv2d):
-    """Channels in separate groups: an output sees only the inputs of its own group.
+    """Channels in separate groups: an output channel sees only the input channels of its own group.
 
     Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d` with `groups`.
 
@@ -177,7 +175,7 @@ class GroupConv2d(nn.Conv2d):
 
 
 class SeparableConv2d(nn.Sequential):
-    """Depthwise, then pointwise: space first, channels second.
+    """Depthwise, then pointwise: first convolve in space, then mix the channels.
 
     `options` (stride, padding, dilation, ...) go to the depthwise layer; only the pointwise layer has a bias.
 
@@ -198,7 +196,7 @@ class SeparableConv2d(nn.Sequential):
 
 
 class TransposedConv2d(nn.ConvTranspose2d):
-    """Scatter instead of gather: every input pixel adds a kernel-sized patch to a larger output.
+    """Upsampling: every input pixel adds a kernel-sized patch to a larger output.
 
     Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv_transpose2d`. Errors as
     `torch.nn.ConvTranspose2d`.
@@ -211,10 +209,10 @@ class TransposedConv2d(nn.ConvTranspose2d):
 
 
 class DynamicConv2d(nn.Module):
-    """A kernel for each image: attention, computed from the image, mixes `num_kernels` learned kernels.
+    """A kernel for each image: an attention computed from the image mixes `num_kernels` learned kernels.
 
-    The attention is a softmax at `temperature`; a high one lets all kernels learn while training starts. A batch of
-    different kernels runs as one grouped convolution.
+    The attention is a softmax with `temperature`; a high temperature lets all kernels learn early in training. A batch
+    with different kernels runs as one grouped convolution.
 
     Shapes: `(N, C_in, H, W)` -> `(N, C_out, H', W')`, as `course_utils.ops.conv2d`.
 
@@ -242,14 +240,14 @@ class DynamicConv2d(nn.Module):
         experts = [nn.Conv2d(in_channels, out_channels, kernel_size, bias=bias) for _ in range(num_kernels)]
         self.weight = nn.Parameter(torch.stack([e.weight.detach() for e in experts]))
         self.bias = nn.Parameter(torch.stack([e.bias.detach() for e in experts])) if bias else None
-        hidden = max(in_channels // 4, 4)  # the paper's reduction by four, with a floor for narrow inputs
+        hidden = max(in_channels // 4, 4)  # the paper's reduction by four, with a minimum for few channels
         squeeze = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.score = nn.Sequential(*squeeze, nn.Linear(in_channels, hidden), nn.ReLU(), nn.Linear(hidden, num_kernels))
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.temperature = temperature
 
     def attention(self, X: Tensor) -> Tensor:
-        """Return each image's weights of the kernels, `(N, num_kernels)`, which add up to 1."""
+        """Return each image's weights for the kernels, `(N, num_kernels)`, which add up to 1."""
         return F.softmax(self.score(X) / self.temperature, dim=1)
 
     def forward(self, X: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""LeNet as it was, and LeNet as one would write it today.
+"""The classic LeNet, and LeNet with modern layers.
 
 Both are `nn.Sequential` with named layers, so that a lesson can walk through them:
 
@@ -22,7 +22,7 @@ from torch import nn
 
 
 class _Layers(nn.Sequential):
-    """Named layers in a row, and one sentence for images of another size than they were made for."""
+    """Named layers in sequence, which raise a clear error for images of the wrong size."""
 
     def __init__(self, image_size: int, **layers: nn.Module) -> None:
         super().__init__(OrderedDict(layers))
@@ -74,11 +74,11 @@ class LeNet(_Layers):
 
 
 class ModernLeNet(_Layers):
-    """The same layers with what came later.
+    """LeNet with later improvements.
 
     ReLU (Nair and Hinton 2010) keeps the gradient of every active unit; batch normalization (Ioffe and Szegedy 2015)
     keeps the scale of every channel; max pooling keeps the strongest response; Kaiming initialization (He et al. 2015)
-    makes up for the half of the signal that ReLU removes.
+    compensates for the half of the signal that ReLU removes.
 
     Shapes: `(N, 1, 28, 28)` -> class scores (logits) `(N, num_classes)`.
 
@@ -114,7 +114,7 @@ class ModernLeNet(_Layers):
 
 
 def _padding(image_size: int) -> int:
-    """Return the padding of the first layer, so that both image sizes give 28x28 after it."""
+    """Return the padding of the first layer, after which both image sizes give 28x28."""
     if image_size not in (28, 32):
         raise ValueError(f"image_size must be 28 or 32, got {image_size!r}.")
     return (32 - image_size) // 2

@@ -14,7 +14,7 @@ from torch import Tensor
 from course_utils import fast_conv, shapes
 from course_utils.shapes import IntOrPair
 
-# --- One channel: the loop that everything else is made of -------------------------------------------------
+# --- One channel: the loop from which everything else is built ---------------------------------------------
 
 
 def corr2d(X: Tensor, K: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def corr2d(X: Tensor, K: Tensor) -> Tensor:
 
 
 def convolve2d(X: Tensor, K: Tensor) -> Tensor:
-    """Convolve as mathematics defines it: `corr2d` with the kernel turned by 180 degrees.
+    """Convolve as mathematics defines it: `corr2d` with the kernel rotated by 180 degrees.
 
     Shapes and errors as `corr2d`.
 
@@ -134,17 +134,17 @@ def pool2d(
     X: Tensor, pool_size: IntOrPair, mode: str = "max", stride: IntOrPair = 1, padding: IntOrPair = 0,
     count_include_pad: bool = True,
 ) -> Tensor:  # fmt: skip
-    """Replace each window by its largest value or its average, in each channel by itself.
+    """Replace each window by its largest value or its average, separately in each channel.
 
-    Note the default `stride=1`, as in d2l; `torch.nn.MaxPool2d` takes the window's size instead.
+    Note the default `stride=1`, as in d2l; in `torch.nn.MaxPool2d` the default is the window size.
     Max pooling pads with minus infinity, so padding never wins. Average pooling pads with zeros and counts
     them unless `count_include_pad=False`, as torch does.
 
     Shapes: X `(..., H, W)` -> `(..., H', W')` with `H' = (H + 2*padding - ph) // stride + 1`; sizes in pixels.
 
     Raises:
-        TypeError: the average of whole numbers is asked for.
-        ValueError: unknown mode, window larger than the padded input, padding above half the window.
+        TypeError: average pooling of integers.
+        ValueError: unknown mode, window larger than the padded input, or padding larger than half the window.
 
     Source: Zhang et al., *Dive into Deep Learning* (2023), section 7.5.
 
@@ -171,14 +171,14 @@ def pool2d(
     shapes.require_fit("pool_size", size, "the padded X", padded.shape[-2:])
     values = shapes.windows(padded, size, stride, (1, 1)).flatten(-2)
     if mode == "max":
-        return values.max(-1).values  # like torch, the first of several equal maxima gets the gradient
+        return values.max(-1).values  # as in torch, the first of several equal maxima gets the gradient
     if count_include_pad:
         return values.mean(-1)
     inside = F.pad(torch.ones_like(X), (pw, pw, ph, ph))
     return values.sum(-1) / shapes.windows(inside, size, stride, (1, 1)).flatten(-2).sum(-1)
 
 
-# --- The whole contract of F.conv2d: our fastest implementation, and the five rungs that lead to it --------
+# --- Every option of F.conv2d: our fastest implementation, and the five rungs of the ladder to it ----------
 
 
 def conv2d(
@@ -194,7 +194,7 @@ def conv2d(
 
     Raises:
         TypeError: an argument is not a tensor, or the dtypes differ.
-        ValueError: shapes that do not fit, or a setting that makes no sense; the sentence names it.
+        ValueError: the shapes do not fit, or a setting is invalid; the message names it.
 
     Source: Dumoulin, Visin, *A guide to convolution arithmetic for deep learning* (2016), sections 2 and 5.1.
 
@@ -212,7 +212,7 @@ def conv2d_loops(
     input: Tensor, weight: Tensor, bias: Tensor | None = None,
     stride: IntOrPair = 1, padding: IntOrPair | str = 0, dilation: IntOrPair = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
-    """Rung 1 of the ladder: one multiply-and-add of a window for every output number, for all images at once.
+    """Rung 1 of the ladder: loop over the output numbers, and compute each one for all images at once.
 
     Shapes, errors and source as `conv2d`.
 
@@ -233,7 +233,7 @@ def conv2d_slices(
     input: Tensor, weight: Tensor, bias: Tensor | None = None,
     stride: IntOrPair = 1, padding: IntOrPair | str = 0, dilation: IntOrPair = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
-    """Rung 2: loop over the few kernel entries instead; each one multiplies a whole shifted image at once.
+    """Rung 2: loop over the few kernel entries instead; each one multiplies a whole shifted image.
 
     Shapes, errors and source as `conv2d`.
 
@@ -255,9 +255,9 @@ def conv2d_im2col(
     input: Tensor, weight: Tensor, bias: Tensor | None = None,
     stride: IntOrPair = 1, padding: IntOrPair | str = 0, dilation: IntOrPair = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
-    """Rung 3: copy every window into a column, then one matrix product does all the adding.
+    """Rung 3: copy every window into a column, then compute all outputs in one matrix product.
 
-    Shapes, errors and source as `conv2d`; the columns come from Chellapilla, Puri, Simard (2006), section 3.
+    Shapes, errors and source as `conv2d`; for the columns: Chellapilla, Puri, Simard (2006), section 3.
 
     >>> conv2d_im2col(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2)).tolist()
     [[[4.0, 4.0], [4.0, 4.0]]]
@@ -271,7 +271,7 @@ def conv2d_strided(
     input: Tensor, weight: Tensor, bias: Tensor | None = None,
     stride: IntOrPair = 1, padding: IntOrPair | str = 0, dilation: IntOrPair = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
-    """Rung 4: the windows as a view made by strides alone, and one Einstein sum over it.
+    """Rung 4: view the windows through strides, without copying, and compute one Einstein sum over them.
 
     Shapes, errors and source as `conv2d`.
 
@@ -291,8 +291,8 @@ def conv2d_fft(
 ) -> Tensor:  # fmt: skip
     """Rung 5: multiply spectra instead of sliding; the cost no longer grows with the kernel.
 
-    Shapes, source and errors as `conv2d`, and TypeError for whole numbers: a spectrum has none. Rounding is that
-    of the transform, about 1e-6 of the largest value in float32.
+    Shapes, source and errors as `conv2d`; also TypeError for integers, which torch cannot transform. The rounding
+    error of the transform is about 1e-6 of the largest value in float32.
 
     >>> conv2d_fft(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2)).round().tolist()
     [[[4.0, 4.0], [4.0, 4.0]]]
@@ -301,7 +301,8 @@ def conv2d_fft(
     if not c.X.is_floating_point():
         raise TypeError(f"input must be floating point for the Fourier transform, got {c.X.dtype}; use input.float().")
     if not len(c.X):
-        return conv2d_im2col(input, weight, bias, stride, padding, dilation, groups)  # MKL transforms no empty batch
+        # MKL rejects an empty batch.
+        return conv2d_im2col(input, weight, bias, stride, padding, dilation, groups)
     (sh, sw), (dh, dw), (kh, kw), (oh, ow) = c.stride, c.dilation, c.K.shape[-2:], c.out_shape[-2:]
     spread = c.K.new_zeros(*c.K.shape[:3], dh * (kh - 1) + 1, dw * (kw - 1) + 1)
     spread[..., ::dh, ::dw] = c.K  # dilation: zeros between the kernel's entries
@@ -315,17 +316,17 @@ def conv_transpose2d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: IntOrPair = 1, padding: IntOrPair = 0,
     output_padding: IntOrPair = 0, groups: int = 1, dilation: IntOrPair = 1,
 ) -> Tensor:  # fmt: skip
-    """Run `conv2d` backwards: every input number adds a kernel-sized patch to the output.
+    """Apply the transpose of `conv2d`: every input number adds a kernel-sized patch to the output.
 
-    It is computed as an ordinary correlation: put `stride - 1` zeros between the pixels, a border around them, and
-    slide the flipped kernel. It is the transpose of `conv2d`'s matrix, not its inverse.
+    It is computed as an ordinary correlation: put `stride - 1` zeros between the pixels and a border around them, then
+    slide the flipped kernel. The matrix is the transpose of `conv2d`'s, not its inverse.
 
     Shapes: input `(N, C_in, H, W)` or `(C_in, H, W)`; weight `(C_in, C_out / groups, kh, kw)`; bias `(C_out,)`
     -> `(N, C_out, H', W')` or `(C_out, H', W')` with
     `H' = (H - 1)*stride - 2*padding + dilation*(kh - 1) + output_padding + 1`, sizes in pixels.
 
     Raises:
-        TypeError, ValueError: as `conv2d`; and when `output_padding` is not below stride or dilation.
+        TypeError, ValueError: as `conv2d`; also if `output_padding` is not smaller than stride or dilation.
 
     Source: Dumoulin, Visin, *A guide to convolution arithmetic for deep learning* (2016), section 4.
 
@@ -353,7 +354,7 @@ def conv_transpose2d(
     return _finish(Y[..., ph : ph + rows, pw : pw + columns], bias, input)
 
 
-# --- What the functions above share ------------------------------------------------------------------------
+# --- Shared helpers ----------------------------------------------------------------------------------------
 
 
 class _Call(NamedTuple):

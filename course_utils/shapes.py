@@ -1,7 +1,7 @@
-"""Shapes and settings: an int or a pair, the border that padding adds, what fits, and a sentence for what does not.
+"""Check and convert shapes and settings: ints or pairs, padding, window positions, and error messages.
 
-`ops`, `layers`, `backward`, `inside` and `plotting` read their arguments here, so that all of them accept the same
-settings and refuse the others in the same words. Pairs are `(rows, columns)`, sizes are in pixels.
+`ops`, `layers`, `backward`, `inside` and `plotting` share these functions, so that all of them accept the same settings
+and raise the same errors. Pairs are `(rows, columns)`, sizes are in pixels.
 """
 
 import torch
@@ -11,10 +11,10 @@ IntOrPair = int | tuple[int, int]
 
 
 def pair(value: IntOrPair, name: str, least: int) -> tuple[int, int]:
-    """Return an int, or a pair of ints, as a pair. Like torch, it takes a list of one number for both axes.
+    """Return an int, or a pair of ints, as a pair. As in torch, a list of one int applies to both axes.
 
     Raises:
-        ValueError: value is not one or two ints of at least `least`; the sentence calls it `name`.
+        ValueError: value is not one or two ints of at least `least`; the message calls it `name`.
 
     >>> pair(3, "stride", 1), pair((1, 2), "padding", 0)
     ((3, 3), (1, 2))
@@ -40,7 +40,7 @@ def span(kernel_size: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, 
 
 
 def positions(size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int]) -> tuple[int, int]:
-    """Return at how many rows and columns a window of that size can stand; `size` is that of the padded input.
+    """Return the number of window positions along rows and columns; `size` is the size of the padded input.
 
     >>> positions((5, 7), (3, 3), (1, 2))
     (3, 3)
@@ -49,7 +49,7 @@ def positions(size: tuple[int, int], window: tuple[int, int], stride: tuple[int,
 
 
 def borders(padding: IntOrPair | str, window: tuple[int, int], stride: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the widths of the border, as `F.pad` takes them: left, right, top, bottom.
+    """Return the widths of the border in the order of `F.pad`: left, right, top, bottom.
 
     `padding` is an int, a pair, `"valid"` (no border) or `"same"` (the output is as large as the input).
 
@@ -73,7 +73,7 @@ def borders(padding: IntOrPair | str, window: tuple[int, int], stride: tuple[int
 
 
 def windows(X: Tensor, size: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]) -> Tensor:
-    """View `(..., H, W)` as windows `(..., H', W', kh, kw)`, without copying a number.
+    """View `(..., H, W)` as windows `(..., H', W', kh, kw)`, without copying.
 
     >>> windows(torch.arange(4).reshape(1, 4), (1, 2), (1, 1), (1, 2)).tolist()
     [[[[0, 2]], [[1, 3]]]]
@@ -101,7 +101,7 @@ def require_dims(value: object, name: str, layouts: dict[int, str]) -> None:
 
 
 def require_fit(small: str, size: tuple[int, int], large: str, space: tuple[int, int]) -> None:
-    """Raise ValueError unless a window of `size` fits into `space`; `small` and `large` say what the two are.
+    """Raise ValueError unless a window of `size` fits into `space`; the message calls the two `small` and `large`.
 
     >>> require_fit("K", (3, 3), "X", (2, 5))
     Traceback (most recent call last):
@@ -130,7 +130,7 @@ def require_conv(input: Tensor, weight: Tensor, bias: Tensor | None, groups: int
 
     Raises:
         TypeError: an argument is not a tensor, or the dtypes differ.
-        ValueError: the shapes do not fit one another or `groups`.
+        ValueError: the shapes do not fit each other or `groups`.
 
     >>> require_conv(torch.zeros(4, 5, 5), torch.zeros(6, 2, 3, 3), torch.zeros(6), groups=2).shape
     torch.Size([1, 4, 5, 5])

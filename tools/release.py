@@ -1,7 +1,7 @@
 """`python3 course.py release OUT`: the learners' bundle, which is the course without its solutions.
 
-What goes in is listed, so nothing else can come along: no solutions, no instructor's pages, no history. The bundle is
-then read again, and is given its name only if none of the solutions' text was found in it.
+Only the files listed in `PARTS` are copied: no solutions, no instructor's pages, no history. The bundle is then
+searched for the text of the solutions, and gets its final name only if none was found.
 """
 
 import argparse
@@ -19,17 +19,17 @@ PARTS = (
     "course_utils/**/*.py", "exercise_checks/**/*.py",
 )  # fmt: skip
 INSTRUCTORS_SECTIONS = ("Solutions", "For instructors", "For contributors")
-# Lessons teach some of the code that a sheet asks for, and the checker knows what is right. Learners have both anyway.
-KNOWS_ANSWERS = ("notebooks", "course_utils", "exercise_checks")
+# Some lessons and the checker contain code that is also the answer to a task. Learners have both anyway.
+MAY_CONTAIN_ANSWERS = ("notebooks", "course_utils", "exercise_checks")
 ANSWER = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION", re.MULTILINE | re.DOTALL)
 
 
 class NotReleased(Exception):
-    """The bundle was not made; the sentence says why."""
+    """The bundle was not made; the message says why."""
 
 
 class Released(NamedTuple):
-    """What a release holds: how many files, and how many answers and explanations were looked for in them."""
+    """The number of files in a release, and of the answers and explanations that were searched for in them."""
 
     files: int
     answers: int
@@ -39,7 +39,7 @@ class Released(NamedTuple):
 def release(out: Path, root: Path = ROOT) -> Released:
     """Write the learners' bundle of the course in `root` to the new folder `out`.
 
-    The README comes without the sections for instructors. Nothing is left behind when this raises.
+    The README is copied without the sections for instructors. If this raises, no files are left behind.
 
     Raises:
         NotReleased: `out` exists, a part of the course is missing, or a text of the solutions is in the bundle.
@@ -51,12 +51,12 @@ def release(out: Path, root: Path = ROOT) -> Released:
     ['binder', 'course_utils', 'docs', 'exercise_checks', 'exercises', 'notebooks']
     """
     if out.exists():
-        raise NotReleased(f"OUT is {out}, and that exists. Name a new folder.")
+        raise NotReleased(f"OUT must be a new folder, got {out}, which exists.")
     unfinished = out.with_name(out.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         copy(root, unfinished)
-        released = prove(root / "solutions", unfinished)
+        released = verify(root / "solutions", unfinished)
         unfinished.rename(out)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -64,7 +64,7 @@ def release(out: Path, root: Path = ROOT) -> Released:
 
 
 def copy(root: Path, bundle: Path) -> None:
-    """Copy what is for learners."""
+    """Copy the learners' files."""
     for pattern in PARTS:
         files = [path for path in root.glob(pattern) if path.is_file()]
         if not files:
@@ -78,7 +78,7 @@ def copy(root: Path, bundle: Path) -> None:
 
 
 def for_learners(readme: str) -> str:
-    """The README without the sections that speak of what the bundle lacks.
+    """Return the README without the sections about things that the bundle does not include.
 
     >>> for_learners("# C\\n## Start\\ngo\\n## For instructors\\nteach\\n")
     '# C\\n## Start\\ngo\\n'
@@ -88,17 +88,17 @@ def for_learners(readme: str) -> str:
     return head + "".join(part for part in sections if not part.startswith(headings))
 
 
-def prove(solutions: Path, bundle: Path) -> Released:
-    """Read the bundle again and look for every answer and every explanation of the solutions.
+def verify(solutions: Path, bundle: Path) -> Released:
+    """Search the bundle for every answer and every explanation of the solutions.
 
     Raises:
-        NotReleased: one was found, or a sheet is not what its solution gives; names the file and the task.
+        NotReleased: one was found, or a sheet does not match its solution; names the file and the task.
     """
     texts = {path: _lines(path) for path in sorted(bundle.rglob("*")) if path.is_file() and path.suffix != ".png"}
     answers = explanations = 0
     for solution in sorted(solutions.glob("*.ipynb")):
         cells = _cells(solution)
-        _prove_sheet(bundle / "exercises" / solution.name, cells)
+        _verify_sheet(bundle / "exercises" / solution.name, cells)
         for cell in cells:
             secrets = [match[2] for match in ANSWER.finditer(cell["source"])]
             answers += len(secrets)
@@ -106,18 +106,18 @@ def prove(solutions: Path, bundle: Path) -> Released:
                 secrets = cell["source"].split("\n\n")
                 explanations += 1
             for path, text in texts.items():
-                spared = "why" not in cell["tags"] and path.relative_to(bundle).parts[0] in KNOWS_ANSWERS
-                if not spared and any(_squeeze(secret) in text for secret in secrets):
+                allowed = "why" not in cell["tags"] and path.relative_to(bundle).parts[0] in MAY_CONTAIN_ANSWERS
+                if not allowed and any(_squeeze(secret) in text for secret in secrets):
                     raise NotReleased(
                         f"{path.relative_to(bundle)} holds the solution of {solution.stem}, {cell['id']}."
                     )
     if not answers or not explanations:
-        raise NotReleased(f"{solutions} holds no solutions to look for: this is not the whole course.")
+        raise NotReleased(f"{solutions} holds no solutions to search for: this is not the whole course.")
     return Released(len([path for path in bundle.rglob("*") if path.is_file()]), answers, explanations)
 
 
-def _prove_sheet(sheet: Path, solution: list[dict]) -> None:
-    """The sheet's cells are those of the solution, with stubs, and no stored output says that a task is passed."""
+def _verify_sheet(sheet: Path, solution: list[dict]) -> None:
+    """Check that a sheet has its solution's cells, with stubs, and that no stored output says that a task is passed."""
     if not sheet.exists():
         raise NotReleased(f"exercises/{sheet.name} is missing: run tools/sheets.py.")
     wanted = [(cell["id"], stub(cell["source"])) for cell in solution if "why" not in cell["tags"]]
@@ -134,7 +134,7 @@ def _prove_sheet(sheet: Path, solution: list[dict]) -> None:
 
 
 def stub(source: str) -> str:
-    """A cell of a solution as its sheet has it.
+    """Return a solution's cell as it appears in the sheet.
 
     >>> stub("def f():\\n    ### BEGIN SOLUTION\\n    return 1\\n    ### END SOLUTION")
     'def f():\\n    raise NotImplementedError'
@@ -156,28 +156,28 @@ def _cells(notebook: Path) -> list[dict]:
 
 
 def _lines(path: Path) -> str:
-    """A file's text; a notebook's is that of its cells and outputs."""
+    """Return a file's text; for a notebook, that of its cells and outputs."""
     if path.suffix == ".ipynb":
         return _squeeze("\n".join(f"{cell['source']}\n{cell['outputs']}" for cell in _cells(path)))
     return _squeeze(path.read_text(encoding="utf-8"))
 
 
 def _squeeze(text: str) -> str:
-    """Text in which indentation and empty lines do not count, and which only whole lines can match."""
+    """Remove indentation and empty lines, and add line breaks around the text so that only whole lines match."""
     return "\n" + "".join(f"{line.strip()}\n" for line in text.splitlines() if line.strip())
 
 
-def main(words: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="course.py release", description="Make the learners' bundle.")
     parser.add_argument("out", metavar="OUT", type=Path, help="a new folder")
-    out = parser.parse_args(words).out
+    out = parser.parse_args(arguments).out
     try:
         done = release(out)
     except (NotReleased, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{out}: {done.files} files for learners. None of the solutions' {done.answers} answers and")
-    print(f"{done.explanations} explanations is in them, apart from code that the lessons and the checker hold anyway.")
+    print(f"{out}: {done.files} files for learners. They contain none of the {done.answers} answers and")
+    print(f"{done.explanations} explanations of the solutions, except code that is also in the lessons or the checker.")
     return 0
 
 

@@ -1,11 +1,11 @@
-"""Make the exercise sheets from the solutions.
+"""Generate the exercise sheets from the solutions.
 
-    python tools/sheets.py            # write exercises/*.ipynb anew, run and stored
-    python tools/sheets.py --check    # fail if a sheet differs from what its solution gives
+    python tools/sheets.py            # write and run all exercises/*.ipynb
+    python tools/sheets.py --check    # fail if a sheet does not match its solution
 
-`solutions/NN_topic.ipynb` is the only source of a sheet. What stands between `### BEGIN SOLUTION` and
-`### END SOLUTION` becomes `raise NotImplementedError`, by nbgrader's own preprocessor. Cells tagged `why` explain a
-solution and are left out. `--check` compares text and metadata; that the outputs are true is nbval's business.
+`solutions/NN_topic.ipynb` is the only source of a sheet. nbgrader's preprocessor replaces everything between
+`### BEGIN SOLUTION` and `### END SOLUTION` with `raise NotImplementedError`. Cells tagged `why` explain a solution and
+are left out. `--check` compares text and metadata; nbval checks the outputs.
 """
 
 import argparse
@@ -35,20 +35,20 @@ def sheet_of(solution: Path) -> nbformat.NotebookNode:
 
 
 def content(nb: nbformat.NotebookNode) -> list:
-    """What must agree: everything but outputs, and how often a cell was run."""
+    """Return what must agree: everything except outputs and execution counts."""
     cells = [(cell.id, cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in nb.cells]
     return [nb.nbformat, nb.nbformat_minor, *cells]
 
 
 def faults(solutions: Path, exercises: Path) -> list[str]:
-    """One sentence for every sheet that is not what its solution gives."""
+    """Return one sentence for every sheet that does not match its solution."""
     names = {path.name for folder in (solutions, exercises) for path in folder.glob("*.ipynb")}
     return [sentence for name in sorted(names) if (sentence := fault(solutions / name, exercises / name))]
 
 
 def fault(solution: Path, sheet: Path) -> str:
     if not solution.exists():
-        return f"{sheet.name}: has no solution that it comes from"
+        return f"{sheet.name}: has no solution of the same name"
     if not sheet.exists():
         return f"{sheet.name}: is missing in exercises/; run tools/sheets.py"
     if content(sheet_of(solution)) != content(nbformat.read(sheet, as_version=4)):
@@ -57,7 +57,7 @@ def fault(solution: Path, sheet: Path) -> str:
 
 
 def write(solution: Path, folder: Path) -> None:
-    """Write the sheet that `solution` gives into `folder`, run and stored."""
+    """Generate the sheet of `solution`, run it, and store it in `folder`."""
     folder.mkdir(exist_ok=True)
     sheet = folder / solution.name
     unrun = sheet.with_suffix(".new")
@@ -66,14 +66,14 @@ def write(solution: Path, folder: Path) -> None:
     os.replace(unrun, sheet)
 
 
-def main(words: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("solutions", nargs="*", type=Path, help="only these; all if none is named")
-    options = parser.parse_args(words)
+    parser.add_argument("solutions", nargs="*", type=Path, help="only these (default: all)")
+    options = parser.parse_args(arguments)
     if options.check:
         found = faults(ROOT / "solutions", ROOT / "exercises")
-        print("\n".join(found) or "every sheet is what its solution gives")
+        print("\n".join(found) or "every sheet matches its solution")
         return 1 if found else 0
     for solution in options.solutions or sorted((ROOT / "solutions").glob("*.ipynb")):
         print(solution, flush=True)

@@ -1,10 +1,10 @@
-"""Lessons as slides: one HTML page per lesson, which needs neither a network nor Python.
+"""Export lessons as slides: one HTML page per lesson, which needs neither a network nor Python.
 
     python tools/slides.py                                  # every lesson, into slides/
     python tools/slides.py notebooks/01_corr2d.ipynb --out /media/stick
 
-Where a slide begins is stored in the lessons (by tools/store.py), so JupyterLab shows the same slides with
-jupyterlab-rise: there the cells can be run.
+The lessons store where a slide begins (tools/store.py writes this), so JupyterLab shows the same slides with
+jupyterlab-rise, where the cells can also be run.
 """
 
 import argparse
@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 DECK = ROOT / "tools" / "deck"
 STYLES = (DECK / "reveal" / "reveal.css", DECK / "deck.css")
 SCRIPTS = (DECK / "reveal" / "reveal.js", DECK / "start.js", ROOT / "docs" / "_static" / "mathjax" / "tex-svg.js")
-# Before MathJax itself: which signs stand around a formula. `$` is not among MathJax's own.
+# Loaded before MathJax: the delimiters of formulas. By default, MathJax does not accept `$`.
 MATHJAX = 'window.MathJax = {tex: {inlineMath: [["$", "$"], ["\\\\(", "\\\\)"]]}};'
 
 
 def mark_slides(nb: nbformat.NotebookNode) -> None:
-    """Say for each cell where a slide begins: a section goes to the right, its parts go down, what was seen appears.
+    """Set each cell's slide type: sections go to the right, their parts go down, explanations appear as fragments.
 
-    A question and its prediction share a slide, so that nobody sees the answer before they have committed themselves.
+    A question and its prediction share a slide, so that nobody sees the answer before making a prediction.
     """
     before = None
     for cell in nb.cells:
@@ -35,7 +35,7 @@ def mark_slides(nb: nbformat.NotebookNode) -> None:
 
 def _slide_type(cell, before) -> str:
     if cell.cell_type == "code":
-        return "-" if cell.id == "setup" else "subslide"  # under the title: who shows slides live must run it
+        return "-" if cell.id == "setup" else "subslide"  # shown under the title, because it must be run in live slides
     if cell.source.startswith(("# ", "## ")):
         return "slide"
     if "<b>Predict" in cell.source or (before.cell_type == "code" and cell.source.startswith("**What we saw")):
@@ -44,7 +44,7 @@ def _slide_type(cell, before) -> str:
 
 
 def page(lesson: Path) -> str:
-    """The HTML page of a lesson's slides."""
+    """Return the HTML page with a lesson's slides."""
     nb = nbformat.read(lesson, as_version=4)
     mark_slides(nb)
     title = nb.cells[0].source.splitlines()[0].removeprefix("# ")
@@ -57,11 +57,11 @@ def page(lesson: Path) -> str:
     return exporter.from_notebook_node(nb, resources={"deck": deck})[0]
 
 
-def main(words: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("lessons", nargs="*", type=Path, help="notebooks; all lessons if none is named")
+    parser.add_argument("lessons", nargs="*", type=Path, help="notebooks (default: all lessons)")
     parser.add_argument("--out", type=Path, default=ROOT / "slides", help="folder for the pages (slides/)")
-    options = parser.parse_args(words)
+    options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     for lesson in options.lessons or sorted((ROOT / "notebooks").glob("*.ipynb")):
         target = options.out / f"{lesson.stem}.html"

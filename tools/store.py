@@ -1,10 +1,10 @@
-"""Run notebooks and store what they print, the way the tests will compare it.
+"""Run notebooks and store their outputs in the form that the tests compare.
 
     python tools/store.py notebooks/01_corr2d.ipynb ...
 
-Each notebook runs in a fresh kernel from top to bottom. It is then written without what belongs to the editor or the
-machine, and with the answer to every prediction folded: JupyterLab unfolds it when its cell is run. Lessons also say
-where a slide begins. A notebook that raises is left as it was.
+Each notebook runs in a fresh kernel from top to bottom. It is then written without metadata of the editor or the
+machine, and with the output after every prediction hidden until its cell is run in JupyterLab. Lessons also store
+where a slide begins. A notebook that raises is left unchanged.
 """
 
 import argparse
@@ -20,7 +20,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def fold_answers(nb: nbformat.NotebookNode) -> None:
-    """Hide the stored outputs of the code cells between a prediction and the next text, and of no others."""
+    """Hide the stored outputs of code cells between a prediction and the next Markdown cell, and no others."""
     asked = False
     for cell in nb.cells:
         if cell.cell_type == "markdown":
@@ -36,9 +36,9 @@ def clean(nb: nbformat.NotebookNode) -> None:
     for cell in nb.cells:
         for key in set(cell.metadata) - {"tags", "jupyter", "nbgrader"}:
             del cell.metadata[key]
-        for output in cell.get("outputs", []):  # a widget without its kernel would show as an error; its still stays
+        for output in cell.get("outputs", []):  # a widget shows as an error without its kernel; its figure stays
             output.get("data", {}).pop(WIDGET, None)
-        if "### BEGIN SOLUTION" in cell.source:  # nbgrader opens the sheet; marks are given by the course's own grader
+        if "### BEGIN SOLUTION" in cell.source:  # so that nbgrader accepts the sheet; the course's own grader marks it
             cell.metadata["nbgrader"] = {"grade": False, "grade_id": cell.id, "locked": False, "schema_version": 3,
                                          "solution": True, "task": False}  # fmt: skip
 
@@ -59,8 +59,8 @@ def store(path: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="+", type=Path)
-    os.environ["COURSE_PROGRESS"] = ""  # what is stored shows no one's progress, and makes none
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests: the order of sums is then the same everywhere
+    os.environ["COURSE_PROGRESS"] = ""  # neither show nor record anybody's progress
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests, so that the order of sums is the same everywhere
     for path in parser.parse_args().notebooks:
         print(path, flush=True)
         store(path)

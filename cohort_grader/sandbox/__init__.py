@@ -1,1 +1,1 @@
-"""Linux namespaces, seccomp, Landlock and resource limits around the workers, and what other systems can do."""
+"""Isolate the workers: with namespaces, seccomp, Landlock and resource limits on Linux, with less on other systems."""

@@ -1,4 +1,4 @@
-"""Folders that a process can read and write, and no others: Linux's Landlock, which needs no right and no namespace."""
+"""Restrict a process to certain folders with Linux's Landlock, which needs neither root nor a namespace."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from cohort_grader.sandbox import linux
 
 READ_FILE, READ_FOLDER = 1 << 2, 1 << 3
 FOR_FILES = 1 << 0 | 1 << 1 | READ_FILE | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl on devices
-# How many rights each version of the interface knows; the network's are apart.
+# How many file-system rights each version of the interface has.
 RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 ASK_VERSION = 1
 
@@ -24,7 +24,7 @@ class Beneath(ctypes.Structure):
 
 
 def version() -> int:
-    """Which version of the interface this kernel has; 0 if none."""
+    """Return this kernel's version of the interface; 0 if it has none."""
     try:
         return linux.system_call(linux.LANDLOCK_CREATE_RULESET, "landlock", None, 0, ASK_VERSION)
     except OSError:
@@ -32,12 +32,12 @@ def version() -> int:
 
 
 def restrict(readable: Iterable[str], listed: Iterable[str], writable: Iterable[str]) -> None:
-    """From now on this process reads `readable` and `writable` alone, and writes `writable` alone, for good.
+    """Let this process read only `readable` and `writable`, and write only `writable`. This cannot be undone.
 
-    Of the folders `listed`, and of those in them, it can also see which names they hold.
+    It can also list the names in the folders `listed` and in their subfolders.
 
     Raises:
-        OSError: the kernel does not offer it.
+        OSError: the kernel does not support it.
     """
     every = (1 << RIGHTS[min(version(), 5)]) - 1
     rules = Ruleset(every)
@@ -56,11 +56,11 @@ def restrict(readable: Iterable[str], listed: Iterable[str], writable: Iterable[
 
 
 def _allow(handle: int, path: str, rights: int) -> None:
-    where = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        if not stat.S_ISDIR(os.fstat(where).st_mode):
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= FOR_FILES
-        rule = Beneath(rights, where)
+        rule = Beneath(rights, descriptor)
         linux.system_call(linux.LANDLOCK_ADD_RULE, "landlock_add_rule", handle, 1, ctypes.byref(rule), 0)
     finally:
-        os.close(where)
+        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The levels of isolation, the limits that hold at each, and what each of them lacks."""
+"""The levels of isolation, the limits that each enforces, and what each does not protect against."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from exercise_checks.running.process import limit
 
 STRONG, WEAK = "strong", "weak"
 MEBIBYTE, GIBIBYTE = 1 << 20, 1 << 30
-ANY_CORE = -1  # where a process cannot be kept to one
+ANY_CORE = -1  # on systems that cannot pin a process to one core
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Limits:
     """What one submission may use.
 
     Args:
-        seconds_per_task: for all cases of a task together; None takes the task's own.
+        seconds_per_task: for all cases of a task together; None takes the task's own limit.
         seconds_per_cell: for one code cell.
         total_seconds: for everything, from the first cell to the last case.
-        memory_bytes: address space beyond what the libraries take.
+        memory_bytes: address space in addition to what the libraries take.
         threads: at the same time.
-        scratch_bytes: for all files that it writes together; `file_bytes` for each of them.
+        scratch_bytes: for all files that it writes together; `file_bytes` for each file.
         reply_bytes: for one answer.
     """
 
@@ -41,7 +41,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Level:
-    """One level of isolation on this computer. If it does not hold, `missing` says why; else what it leaves open."""
+    """One level of isolation. `missing` says what it does not protect against, or why it is not available here."""
 
     name: str
     holds: bool
@@ -50,7 +50,7 @@ class Level:
 
 @cache
 def levels() -> tuple[Level, ...]:
-    """The levels, the strongest first, and whether each holds on this computer; tried out, not looked up.
+    """Return the levels, the strongest first. Whether the strong one is available here is found out by trying it.
 
     >>> [level.name for level in levels()]
     ['strong', 'weak']
@@ -61,32 +61,32 @@ def levels() -> tuple[Level, ...]:
 
 
 def strong_level() -> Level:
-    """The strong level, where it is known to hold."""
+    """Return the strong level, for a computer where it is known to be available."""
     return Level(STRONG, True, _missing_at_strong())
 
 
 def strongest() -> Level:
-    """The first level that holds."""
+    """Return the strongest level that is available."""
     return next(level for level in levels() if level.holds)
 
 
 def find(name: str) -> Level:
-    """The level called `name`.
+    """Return the level called `name`.
 
     Raises:
-        ValueError: there is none.
-        RuntimeError: it does not hold here; the message says why.
+        ValueError: there is no such level.
+        RuntimeError: it is not available here; the message says why.
     """
     found = next((level for level in levels() if level.name == name), None)
     if found is None:
-        raise ValueError(f"The levels are {STRONG!r} and {WEAK!r}, not {name!r}.")
+        raise ValueError(f"level must be {STRONG!r} or {WEAK!r}, got {name!r}.")
     if not found.holds:
         raise RuntimeError(found.missing[0])
     return found
 
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # for each library
-# No screen, no GPU, no files beside what is imported, nothing recorded; the same every time.
+# No display, no GPU, no bytecode files, no recorded progress, and the same hashes in every run.
 SETTINGS = {
     **ONE_THREAD,
     **{"LANG": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"},
@@ -98,43 +98,43 @@ TEMPORARY_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 
 
 def environment(scratch: str) -> dict[str, str]:
-    """The environment variables with which a worker is started: of the grader's own, only those imports need."""
+    """Return a new worker's environment variables: of the grader's own, only those that imports need."""
     kept = {name: os.environ[name] for name in (*SYSTEM_VARIABLES, *CACHE_VARIABLES) if name in os.environ}
     return kept | SETTINGS | dict.fromkeys(TEMPORARY_VARIABLES, scratch)
 
 
 def clean_environment(scratch: str) -> None:
-    """After the imports: leave of the environment what a learner may know, whose only folder is `scratch`."""
+    """After the imports, keep only variables that a learner may see, and make `scratch` the only folder in them."""
     kept = {name: os.environ[name] for name in SYSTEM_VARIABLES if name in os.environ}
     os.environ.clear()
     os.environ.update(kept | SETTINGS | dict.fromkeys((*CACHE_VARIABLES, *TEMPORARY_VARIABLES), scratch))
-    tempfile.tempdir = scratch  # chosen earlier, if an import has asked
+    tempfile.tempdir = scratch  # an import may have set it already
 
 
 def command(function: str, *arguments: object) -> list[str]:
-    """A command line that starts Python and calls a function of the worker module with plain values."""
+    """Return a command line that starts Python and calls a function of the worker module with plain values."""
     call = f"{function}({', '.join(map(repr, arguments))})"
-    paths = [place for place in sys.path if place and os.path.isdir(place)]
+    paths = [path for path in sys.path if path and os.path.isdir(path)]
     start = f"import sys; sys.path[:] = {[os.path.dirname(visible.LESSON_PACKAGE), *paths]!r}"
     return [sys.executable, "-c", f"{start}; from cohort_grader.sandbox import worker; worker.{call}"]
 
 
 def pin_to_core(core: int) -> None:
-    """From now on compute on one core alone: a submission with many threads takes none of its neighbour's time."""
+    """Pin this process to one core, so that a submission with many threads does not slow down the others."""
     if core != ANY_CORE:
         os.sched_setaffinity(0, {core})
 
 
 def set_limits(limits: Limits, address_space: int | None, threads: bool) -> None:
-    """Set the limits that the system keeps for one process. On Windows there are none.
+    """Set the resource limits that the system enforces for one process. On Windows there are none.
 
     Args:
-        address_space: what the process has taken already, in bytes; None where the system does not limit it.
-        threads: whether to limit them: only where no other process of the same user is counted.
+        address_space: bytes that the process has taken already; None where the system does not limit memory.
+        threads: whether to limit them, which only works where the user's other processes are not counted, too.
     """
     if sys.platform == "win32":
         return
-    wanted = {
+    values = {
         "RLIMIT_CORE": 0,
         "RLIMIT_FSIZE": limits.file_bytes,
         "RLIMIT_NOFILE": 256,
@@ -143,43 +143,43 @@ def set_limits(limits: Limits, address_space: int | None, threads: bool) -> None
         "RLIMIT_CPU": int(limits.total_seconds * (os.cpu_count() or 1)) + 10,
     }
     if address_space is not None:
-        wanted["RLIMIT_AS"] = address_space + limits.memory_bytes
+        values["RLIMIT_AS"] = address_space + limits.memory_bytes
     if threads:
-        wanted["RLIMIT_NPROC"] = limits.threads
-    for name, value in wanted.items():
+        values["RLIMIT_NPROC"] = limits.threads
+    for name, value in values.items():
         limit(name, value)
 
 
 def _why_not_strong() -> str:
-    """An empty text if the strong level holds; else the reason, as a sentence."""
+    """Return why the strong level is not available, as a sentence, or an empty string if it is."""
     if sys.platform != "linux":
-        return f"The strong level needs Linux; this is {sys.platform}."
+        return f"Strong isolation needs Linux; this is {sys.platform}."
     trial = subprocess.run(
         command("try_strong_level"), env=environment("/"), stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     if trial.returncode == 0:
         return ""
-    return f"The strong level does not hold here: {(trial.stderr.strip().splitlines() or ['no reason given'])[-1]}."
+    return f"Strong isolation is not available here: {(trial.stderr.strip().splitlines() or ['no reason given'])[-1]}."
 
 
 def _missing_at_strong() -> tuple[str, ...]:
-    return () if namespaces.counts_threads() else ("Threads are not limited in number: that needs Linux 5.14.",)
+    return () if namespaces.counts_threads() else ("The number of threads is not limited: that needs Linux 5.14.",)
 
 
 def _missing_at_weak(reason: str) -> tuple[str, ...]:
-    """What the weak level leaves open on this computer."""
+    """Return what the weak level does not protect against on this computer."""
     linux_here = sys.platform == "linux"
     found = [reason] if reason else []
     if not (linux_here and landlock.version()):
-        found += ["Files of whoever runs the grader can be read and changed: solutions, other submissions, reports."]
+        found += ["A submission can read and change the grader's files: solutions, other submissions, reports."]
     else:
-        found += ["Names and sizes of files outside of the scratch folder can be seen."]
+        found += ["A submission can see the names and sizes of files outside its scratch folder."]
     if not (linux_here and seccomp.supported()):
-        found += ["The network can be reached.", "Programs can be started, and can outlive the submission."]
-        found += ["Other processes of whoever runs the grader can be ended."]
+        found += ["The network can be reached.", "A submission can start programs, which can outlive it."]
+        found += ["A submission can end other processes of the user who grades."]
     if not linux_here:
-        found += ["Memory is not limited.", "A submission can take the time of those that run beside it."]
+        found += ["Memory is not limited.", "A submission can slow down others that run at the same time."]
     if sys.platform == "win32":
         found += ["The size of a file is not limited."]
-    found += ["Threads, and the size of all files together, are not limited."]
-    return (*found, "If the grader itself is killed, a submission can run on, and its scratch folder stays.")
+    found += ["The number of threads and the total size of all files are not limited."]
+    return (*found, "If the grader itself is killed, a submission can keep running, and its scratch folder stays.")

@@ -1,4 +1,4 @@
-"""The judge's handle on workers: one per submission, sent cells and cases, and believed nothing but bytes."""
+"""The judge's side of the workers: one worker per submission, which receives cells and cases and is not trusted."""
 
 import secrets
 import signal
@@ -19,31 +19,31 @@ from exercise_checks.running.protocol import Channel, Gone, TooLate, Unreadable
 
 __all__ = ["CellOutcome", "Ending", "EndingKind", "Limits", "Worker", "WorkerPool"]
 
-GRACE = 0.5  # seconds for a request and its reply to be sent, on a busy machine
-SEARCH = 10.0  # seconds to look through a submission's source
-MOST_RESTARTS, TOO_OFTEN = 20, "it was stopped: it had to be started too often."
+GRACE = 0.5  # seconds for sending a request and its reply on a busy machine
+SEARCH = 10.0  # seconds to search a submission's source
+MOST_RESTARTS, TOO_OFTEN = 20, "it was stopped: it had to be restarted too often."
 DEFAULT_LIMITS = Limits()
 
 
 class EndingKind(Enum):
-    """Why a worker's process is gone."""
+    """Why a worker's process ended."""
 
-    STOPPED = "stopped"  # the submission's time, or the number of its restarts, was used up
-    CRASHED = "crashed"  # it touched memory that is not its own, or took too much
+    STOPPED = "stopped"  # the submission's time limit or its number of restarts was used up
+    CRASHED = "crashed"  # a segmentation fault, or killed, usually for too much memory
     EXITED = "exited"
     SIGNALED = "signaled"
-    UNREADABLE = "unreadable"  # what it sent is no reply
+    UNREADABLE = "unreadable"  # it sent something that is not a valid reply
 
 
 class Ending(NamedTuple):
-    """How a worker's process ended: decided upon by the kind, told to the instructor in the words."""
+    """How a worker's process ended: `kind` for the code, `words` for the instructor."""
 
     kind: EndingKind
     words: str
 
     @classmethod
     def of(cls, status: int) -> "Ending":
-        """The end with this exit status, or minus the signal, that a process chose or met by itself.
+        """Return the ending of a process that the judge did not stop, from its exit status or minus the signal.
 
         >>> Ending.of(3).kind
         <EndingKind.EXITED: 'exited'>
@@ -67,18 +67,18 @@ class WorkerPool:
 
     Args:
         limits: for each submission.
-        level: "strong" or "weak"; None takes the strongest that holds here.
-        imports: modules to import once, beside those that every sheet needs, and not in each worker.
-        control: of a process with the libraries and the same limits, which starts workers (then the level is strong);
-            None starts one for this pool.
+        level: "strong" or "weak"; None takes the strongest that is available here.
+        imports: modules to import once for all workers, in addition to those that every sheet needs.
+        control: socket to a `Preloaded` process with the same limits (then the level is strong); None starts one
+            for this pool.
 
     Attributes:
-        level: the level that holds.
-        missing: what it does not give, one sentence each.
+        level: the level in use.
+        missing: what it does not protect against, one sentence each.
 
     Raises:
         ValueError: there is no level of this name.
-        RuntimeError: the level asked for does not hold here, or the libraries cannot be imported.
+        RuntimeError: the level is not available here, or the libraries cannot be imported.
 
     >>> with WorkerPool() as pool, pool.open(["1 / 0", "def double(x):\\n    return 2 * x"], "ann") as worker:
     ...     outcomes = worker.run()
@@ -94,7 +94,7 @@ class WorkerPool:
         imports: Sequence[str] = (),
         control: socket.socket | None = None,
     ):
-        if control:  # at its other end are sandboxes, so the level holds
+        if control:  # a `Preloaded` process exists only where the strong level is available
             found = sandbox.strong_level()
         elif level is None:
             found = sandbox.strongest()
@@ -108,7 +108,7 @@ class WorkerPool:
             else:
                 self._starter = Spawner(limits, self._core.number, imports)
         except BaseException:
-            self._core.give_back()
+            self._core.release()
             raise
 
     def __enter__(self) -> "WorkerPool":
@@ -120,10 +120,10 @@ class WorkerPool:
     def close(self) -> None:
         """End every process that was started here."""
         self._starter.close()
-        self._core.give_back()
+        self._core.release()
 
     def open(self, cells: Sequence[str], name: str) -> "Worker":
-        """A worker for one submission: its code cells, and a name for messages. Runs nothing yet."""
+        """Return a worker for one submission: its code cells, and a name for messages. Runs nothing yet."""
         return Worker(self._start, self.limits, tuple(cells), name)
 
     def _start(self) -> tuple[Process, Channel]:
@@ -132,10 +132,10 @@ class WorkerPool:
 
 
 class Worker:
-    """One submission. A process that ends, hangs or lies is replaced by a new one, in which the cells are run anew.
+    """One submission. If its process ends, hangs or sends an invalid reply, a new one starts and reruns the cells.
 
     Attributes:
-        ended: why the last process is gone; None while one is there, or if a call was only too slow.
+        ended: why the last process ended; None while one is running, or if a call only took too long.
     """
 
     def __init__(self, start, limits: Limits, cells: tuple[str, ...], name: str):
@@ -145,8 +145,8 @@ class Worker:
         self._deadline = time.monotonic() + limits.total_seconds
         self._restarts, self._cells_ran = 0, False
         self._outcomes: dict[int, CellOutcome] = {}
-        self._begun = 0  # the number of the statement at which the cell is that runs, or before it
-        self._safe: dict[int, int] = {}  # of cells that ended their process: how many statements are run all the same
+        self._begun = 0  # the number of the last statement that the running cell has reported
+        self._safe: dict[int, int] = {}  # for cells that ended their process: how many statements to run next time
 
     def __enter__(self) -> "Worker":
         return self
@@ -155,42 +155,42 @@ class Worker:
         self.close()
 
     def close(self) -> None:
-        """End the process, and with it all that it started."""
-        self._leave()
+        """End the process, and everything that it started."""
+        self._stop_process()
 
     def search(self, forbidden: Mapping[str, Sequence[str]]) -> dict[str, list[str]] | None:
-        """Look through the source for what is forbidden in each definition, as `forbidden.search`; None if that fails.
+        """Search the source for the names forbidden in each definition, as `forbidden.search`; None if that fails.
 
-        To be asked before anything else: while no cell has run, the answer is the grader's own.
+        Call this first: the reply can be trusted only as long as no cell has run.
         """
-        wanted = {name: sorted(words) for name, words in forbidden.items()}
+        wanted = {definition: sorted(names) for definition, names in forbidden.items()}
         self._begin()
         try:
-            return self._ask(worker.SEARCH, (self.cells, wanted), SEARCH)
+            return self._request(worker.SEARCH, (self.cells, wanted), SEARCH)
         except (Gone, Unreadable) as error:
             self._end(error)
             return None
 
     def run(self) -> list[CellOutcome]:
-        """Run every code cell in order, and say how each ended. A cell that raises does not stop the next.
+        """Run every code cell in order, and return how each ended. If a cell raises, the next ones still run.
 
-        A cell that hangs, or ends the process, does so once: for the others a new process is started, in which only
-        those of its statements are run that stand before the one that did it.
+        If a cell hangs or ends the process, a new process is started for the other cells. There it runs only up to
+        the statement that hung or ended the process.
         """
-        self._ready()
+        self._ensure_ready()
         return [self._outcomes.get(i) or self._not_run(i) for i in range(len(self.cells))]
 
     def observe(self, entry: str, use: str, cases: Sequence[Case], seconds: float) -> list[Observation]:
-        """Use what the notebook calls `entry` on each case, as `observing.observe` does; one case is sent at a time.
+        """Run what the notebook defines as `entry` on each case, as `observing.observe` does; sends one case at a time.
 
         Args:
-            seconds: for all cases together; `Limits.seconds_per_task` overrules it.
+            seconds: for all cases together; `Limits.seconds_per_task` overrides it.
 
-        Returns fewer observations than cases when time is up or the process ends; the last one then says why.
+        Returns fewer observations than cases if time runs out or the process ends; the last one then says why.
         """
         seconds = self.limits.seconds_per_task or seconds
         seen, left = [], seconds
-        if not self._ready():
+        if not self._ensure_ready():
             return [Observation(failure=Failure(FailureKind.ENDED, self.ended.words))]
         for case in cases:
             observation, spent = self._observe_one(entry, use, case, left)
@@ -205,20 +205,20 @@ class Worker:
         return seen
 
     def _observe_one(self, entry: str, use: str, case: Case, seconds: float) -> tuple[Observation, float]:
-        """One observation, and the seconds it took as seen from here."""
+        """Return one observation, and the seconds it took as measured by the judge."""
         began = time.monotonic()
         request = (entry, use, case.args, case.kwargs, case.gradient)
         try:
-            observation = self._ask(worker.OBSERVE, request, seconds)
+            observation = self._request(worker.OBSERVE, request, seconds)
             if type(observation) is not Observation:
-                raise Unreadable("the reply is no observation.")
+                raise Unreadable("the reply is not an observation.")
             observation = replace(observation, printed="")  # it could tell a learner the secret inputs
         except (Gone, Unreadable) as error:
             observation = Observation(failure=self._end(error))
         return observation, time.monotonic() - began
 
-    def _ready(self) -> bool:
-        """Have a process in which all cells have run that can be run; False if that is not possible (any more)."""
+    def _ensure_ready(self) -> bool:
+        """Ensure there is a process in which all cells have run as far as possible; return whether that succeeded."""
         while self._process is None or not self._cells_ran:
             if self._used_up():
                 self.ended = self.ended or self._out_of_time()
@@ -237,28 +237,28 @@ class Worker:
         began = time.monotonic()
         self._process, self._channel = self._start()
         self._expect_start()
-        self._deadline += time.monotonic() - began  # a start, slow at the weak level, is not the learner's time
+        self._deadline += time.monotonic() - began  # starting can be slow and is not the learner's time
         self.ended, self._cells_ran = None, False
 
     def _expect_start(self) -> None:
-        """Wait until the walls stand. Before that no line of the learner's has run: trouble is the grader's own."""
+        """Wait until the sandbox is complete. None of the learner's code has run yet, so a problem is the grader's."""
         try:
-            kind, _, trouble = self._channel.receive(time.monotonic() + START)
+            kind, _, problem = self._channel.receive(time.monotonic() + START)
         except Gone:
-            kind, trouble = worker.STARTED, describe(self._process.wait()).rstrip(".")
-        if kind != worker.STARTED or trouble:
+            kind, problem = worker.STARTED, describe(self._process.wait()).rstrip(".")
+        if kind != worker.STARTED or problem:
             self.close()
-            raise RuntimeError(f"No worker can be started: {trouble}.")
+            raise RuntimeError(f"No worker can be started: {problem}.")
 
     def _run_cell(self, index: int) -> bool:
-        """Run one cell, or its safe statements; False if the process is gone."""
+        """Run one cell, or its safe statements; return False if the process has ended."""
         most, self._begun = self._safe.get(index), 0
         if most == 0:
             return True
         try:
-            failure = self._ask(worker.RUN, (index, self.cells[index], most), self.limits.seconds_per_cell)
+            failure = self._request(worker.RUN, (index, self.cells[index], most), self.limits.seconds_per_cell)
             if not (failure is None or type(failure) is Failure):
-                raise Unreadable("the outcome of a cell is neither nothing nor a failure.")
+                raise Unreadable("the outcome of a cell must be None or a failure.")
         except (Gone, Unreadable) as error:
             self._safe[index] = self._begun if most is None else 0
             if most is None:
@@ -266,15 +266,16 @@ class Worker:
             failure = self._end(error)
             if failure.kind is FailureKind.TIME_UP:
                 failure = replace(failure, words=f"{self.limits.seconds_per_cell:g}")
-        # The first time counts, but for a later end.
+        # Keep the first outcome, unless a later run of the cell ended the process.
         self._outcomes.setdefault(index, CellOutcome(index, failure is None, failure))
         return self._process is not None
 
     def _not_run(self, index: int) -> CellOutcome:
-        words = self.ended.words if self.ended else "time was up before this cell's turn."
+        words = self.ended.words if self.ended else "time ran out before this cell."
         return CellOutcome(index, False, Failure(FailureKind.NOT_RUN, words))
 
-    def _ask(self, kind: int, request: tuple, seconds: float):
+    def _request(self, kind: int, request: tuple, seconds: float):
+        """Send a request and return the value of its reply."""
         deadline = min(time.monotonic() + seconds + GRACE, self._deadline)
         token = secrets.randbits(64)
         self._channel.send(kind, token, request, deadline)
@@ -282,20 +283,20 @@ class Worker:
             kind_of_reply, token_of_reply, value = self._channel.receive(deadline)
             if (kind_of_reply, token_of_reply) == (kind, token):
                 return value
-            is_begun = (kind, kind_of_reply, token_of_reply) == (worker.RUN, worker.BEGUN, token)
-            if not (is_begun and type(value) is int and value >= 0):
-                raise Unreadable("the reply answers another question.")
+            is_progress = (kind, kind_of_reply, token_of_reply) == (worker.RUN, worker.BEGUN, token)
+            if not (is_progress and type(value) is int and value >= 0):
+                raise Unreadable("the reply does not belong to the request.")
             self._begun = value
 
     def _used_up(self) -> bool:
         return time.monotonic() >= self._deadline
 
     def _out_of_time(self) -> Ending:
-        words = f"it was stopped: the {self.limits.total_seconds:g} s for the whole submission are used up."
+        words = f"it was stopped: the {self.limits.total_seconds:g} s for the whole submission were used up."
         return Ending(EndingKind.STOPPED, words)
 
     def _end(self, error: Exception) -> Failure:
-        """End the process because of `error`, and return that as it is seen from outside."""
+        """End the process because of `error`, and return the failure as the judge sees it."""
         if self._used_up():
             self.ended = self._out_of_time()
         elif isinstance(error, TooLate):
@@ -304,10 +305,10 @@ class Worker:
             self.ended = Ending(EndingKind.UNREADABLE, f"its reply was not readable: {error}")
         else:
             self.ended = Ending.of(self._process.wait())
-        self._leave()
+        self._stop_process()
         return Failure(FailureKind.ENDED, self.ended.words) if self.ended else Failure(FailureKind.TIME_UP)
 
-    def _leave(self) -> None:
+    def _stop_process(self) -> None:
         if self._process is not None:
             self._channel.connection.close()
             self._process.kill()

@@ -1,8 +1,8 @@
-"""The processes of workers: how they are started, kept to a core, and ended. Nothing here imports torch.
+"""Start the workers' processes, pin them to a core, and end them. Nothing here imports torch.
 
 At the strong level all workers come from one process that has imported the libraries (`Preloaded`). On request it forks
-a sandbox for each pool (`Sandbox`), with processes, users, files and network apart from all others, and in it a child
-is forked for each worker.
+a sandbox for each pool (`Sandbox`), whose processes, users, files and network are separate from all others. The sandbox
+forks a child for each worker.
 """
 
 import contextlib
@@ -24,23 +24,23 @@ from cohort_grader.sandbox import levels, namespaces, worker
 from cohort_grader.sandbox.levels import Limits
 from exercise_checks.running import process
 
-GRACE = 2.0  # seconds beyond its own limit that a worker has to say so itself, before it is stopped
+GRACE = 2.0  # seconds that a process gets to end by itself before it is killed
 START = 120.0  # seconds to import torch on a busy machine
-GONE = "No worker can be started: the process that starts them is gone."
+GONE = "No worker can be started: the process that starts them has ended."
 
 
 class Process(Protocol):
-    """A worker's process, as its judge needs it."""
+    """A worker's process, as the judge uses it."""
 
     def kill(self) -> int:
-        """End it, wait until it has ended, and return its exit status, or minus the signal that ended it."""
+        """Kill it, wait until it has ended, and return its exit status, or minus the signal that ended it."""
 
     def wait(self) -> int:
-        """The same, but give it a moment to end by itself: it has closed its connection, and the reason is its own."""
+        """The same, but first give it a moment to end by itself, so that the status shows why it ended."""
 
 
 class Core:
-    """A processor core for a pool's workers: one that no other pool on this computer has, as far as they go."""
+    """A processor core for a pool's workers, not used by any other pool as long as there are enough cores."""
 
     def __init__(self):
         self.number, self.held = levels.ANY_CORE, None
@@ -49,13 +49,13 @@ class Core:
         cores = sorted(os.sched_getaffinity(0))
         self.held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         for self.number in cores:
-            # A name beside the file system: it is taken once, and is free again as soon as its process has ended.
+            # An abstract socket name serves as a lock: only one process can bind it, and the kernel frees it at exit.
             with contextlib.suppress(OSError):
                 self.held.bind(f"\0convolution-course-grading-{os.getuid()}-{self.number}")
                 return
         self.number = cores[os.getpid() % len(cores)]
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         if self.held:
             self.held.close()
 
@@ -66,10 +66,10 @@ class Core:
 
 
 class Preloaded:
-    """A process that imports the libraries, and then forks a sandbox for each connection that is sent to it.
+    """A process that imports the libraries, then forks a sandbox for each connection that is sent to it.
 
-    It ends with whoever started it: as soon as `control` is closed, and with it end all sandboxes. A `Sandbox` may be
-    asked for at once; the answer comes when the imports are done.
+    It ends, together with all its sandboxes, as soon as `control` is closed, so at the latest when its parent ends. A
+    `Sandbox` may be requested immediately; the reply comes when the imports are done.
 
     Args:
         limits: for each submission.
@@ -88,7 +88,7 @@ class Preloaded:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is for the grader
+                start_new_session=True,  # Ctrl-C must reach only the grader
             )
 
     def __enter__(self) -> "Preloaded":
@@ -98,7 +98,7 @@ class Preloaded:
         self.close()
 
     def close(self) -> None:
-        self.control.close()  # at which it ends, and everything in its sandboxes
+        self.control.close()  # this ends the process and all its sandboxes
         try:
             self.process.wait(GRACE)
         except subprocess.TimeoutExpired:
@@ -107,16 +107,16 @@ class Preloaded:
 
 
 class Sandbox:
-    """The namespaces that one pool's workers live in, and the process in them that forks workers on request.
+    """The namespaces in which one pool's workers run, and the process in them that forks workers on request.
 
     Args:
         limits: for each submission.
-        core: on which workers run.
-        imports: modules that are imported beforehand, beside those that every sheet needs.
-        control: of a `Preloaded` with the same limits; None starts one for this sandbox.
+        core: the core that workers run on.
+        imports: modules to import in advance, in addition to those that every sheet needs.
+        control: socket of a `Preloaded` with the same limits; None starts one for this sandbox.
 
     Raises:
-        RuntimeError: there is no such sandbox; the sentence says why.
+        RuntimeError: the sandbox cannot be made; the message says why.
     """
 
     def __init__(self, limits: Limits, core: int, imports: Sequence[str], control: socket.socket | None):
@@ -134,7 +134,7 @@ class Sandbox:
             raise RuntimeError(f"No worker can be prepared: {reply.decode(errors='replace') or 'it ended at once'}.")
 
     def start(self) -> tuple["SandboxedChild", socket.socket]:
-        """Start a worker; return it and the connection to it."""
+        """Start a worker; return its process and the connection to it."""
         ours, theirs = socket.socketpair()
         packet, handles = b"", []
         with self.lock, theirs, contextlib.suppress(OSError):
@@ -149,7 +149,7 @@ class Sandbox:
         """Wait for the end of a worker; return its status as `os.waitpid` gives it.
 
         Raises:
-            RuntimeError: the sandbox has ended, and all in it: its worker is not the reason, or not known to be.
+            RuntimeError: the whole sandbox has ended, so this worker's status is unknown.
         """
         with self.lock, contextlib.suppress(OSError):
             self.connection.send(worker.PID.pack(worker.REAP, number))
@@ -161,10 +161,10 @@ class Sandbox:
         raise RuntimeError(GONE)
 
     def close(self) -> None:
-        """End the sandbox, and wait until it has ended, and all in it."""
+        """End the sandbox, and wait until every process in it has ended."""
         self.closed = True
-        with contextlib.suppress(OSError):  # it is gone, or was closed before
-            self.connection.shutdown(socket.SHUT_WR)  # at which it ends
+        with contextlib.suppress(OSError):  # it has ended, or was closed before
+            self.connection.shutdown(socket.SHUT_WR)  # this ends the sandbox
             self.connection.settimeout(GRACE)
             while self.connection.recv(64):
                 pass
@@ -174,7 +174,7 @@ class Sandbox:
 
 
 class SandboxedChild:
-    """A worker at the strong level. Its `number` counts in the sandbox only; `handle` is a descriptor of it here."""
+    """A worker at the strong level. `number` is its PID inside the sandbox, `handle` a pidfd of it in this process."""
 
     def __init__(self, sandbox: Sandbox, number: int, handle: int):
         self.sandbox, self.number, self.handle = sandbox, number, handle
@@ -182,7 +182,7 @@ class SandboxedChild:
 
     def kill(self) -> int:
         if self.status is None:
-            self.status = -signal.SIGKILL  # should its sandbox be gone, `reap` says so once
+            self.status = -signal.SIGKILL  # if the sandbox has ended, `reap` raises only once
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.handle, signal.SIGKILL)
             os.close(self.handle)
@@ -200,14 +200,14 @@ class SandboxedChild:
 
 
 class Spawner:
-    """Starts a process with a scratch folder on disk for each worker. Arguments are those of `Sandbox`."""
+    """Starts a process with a scratch folder on disk for each worker. Takes the arguments of `Sandbox`."""
 
     def __init__(self, limits: Limits, core: int, imports: Sequence[str]):
         self.arguments = (core, tuple(imports), *astuple(limits))
         self.children: set[SpawnedChild] = set()
 
     def start(self) -> tuple["SpawnedChild", socket.socket]:
-        """Start a worker; return it and the connection to it."""
+        """Start a worker; return its process and the connection to it."""
         ours, theirs = socket.socketpair()
         with theirs:
             child = SpawnedChild(self, theirs)
@@ -237,7 +237,7 @@ class SpawnedChild:
         spawner.children.add(self)
 
     def kill(self) -> int:
-        """End it, and what it started as far as that can be found; return its exit status."""
+        """End it, and the processes it started if they can be found; return its exit status."""
         if self in self.spawner.children:
             process.end(self.process)
             _remove(self.folder)
@@ -251,9 +251,9 @@ class SpawnedChild:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder in which a learner's code may have taken away the right to delete. No link is followed."""
-    for place, names, _ in os.walk(folder):
-        for path in (os.path.join(place, name) for name in names):
+    """Remove a folder even if a learner's code has removed the permission to do so. No link is followed."""
+    for parent, names, _ in os.walk(folder):
+        for path in (os.path.join(parent, name) for name in names):
             if not os.path.islink(path):
-                os.chmod(path, 0o700)  # before it is listed
+                os.chmod(path, 0o700)  # before os.walk lists it
     shutil.rmtree(folder)

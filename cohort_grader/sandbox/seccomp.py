@@ -1,9 +1,9 @@
-"""System calls that a submission cannot make: programs and processes, sockets, other processes' memory, mounts.
+"""Refuse system calls that a submission must not make: programs and processes, sockets, other memory, mounts.
 
-The filter is a short program that the kernel runs at every system call (seccomp, as in the walls of a browser). A call
-that was known when these tables were made and is not named here is allowed: it is bounded by the other walls. What a
-newer kernel adds does not exist for a submission. Numbers are from the kernel's tables, for 64-bit x86 and for the
-table that ARM and RISC-V share.
+The filter is a short program that the kernel runs at every system call (seccomp, which browsers use for their
+sandboxes). All other calls that were known when these tables were made are allowed, and limited by the rest of the
+sandbox. Calls that a newer kernel adds fail as if they did not exist. The numbers are from the kernel's tables, for
+64-bit x86 and for the table that ARM and RISC-V share.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ import struct
 
 from cohort_grader.sandbox import linux
 
-# Offsets in struct seccomp_data; the low half of an argument comes first on these processors.
+# Offsets in struct seccomp_data. On these processors the low half of an argument comes first.
 NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
@@ -29,7 +29,7 @@ _X86 = {
     "pidfd_getfd": 438, "pidfd_send_signal": 424, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "tkill": 200,
     "process_madvise": 440, "process_mrelease": 448, "migrate_pages": 256, "move_pages": 279, "setpgid": 109,
     "setsid": 112, "sched_setaffinity": 203,
-    # network, and every other way to speak to a process (socketpair stays: asyncio needs it, and it leads nowhere)
+    # network and local sockets (socketpair stays allowed: asyncio needs it, and it reaches no other process)
     "socket": 41, "connect": 42, "bind": 49, "listen": 50,
     # memory that no limit counts
     "memfd_create": 319, "memfd_secret": 447, "shmget": 29, "shmat": 30, "shmctl": 31, "semget": 64, "semop": 65,
@@ -66,20 +66,20 @@ _GENERIC = {
     "sethostname": 161, "setdomainname": 162, "syslog": 116, "vhangup": 58, "lookup_dcookie": 18,
 }  # fmt: skip
 REFUSED = {"x86_64": _X86, "aarch64": _GENERIC, "riscv64": _GENERIC}
-# Only on oneself: `kill` and `tgkill` take the process as first argument. `clone` may only start threads.
+# Allowed only on the process itself, their first argument: `kill` and `tgkill`. `clone` may only start threads.
 SELF_ONLY = {"x86_64": (62, 234), "aarch64": (129, 131), "riscv64": (129, 131)}
 CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
-CLONE3 = 435  # its flags lie in memory, where a filter cannot look; without it the C library takes clone
-# The last number that each table gave out by itself. Since 2019 (Linux 5.1) new calls have the same numbers in all
-# tables; the last of these that was looked at is `mseal` of Linux 6.10.
+CLONE3 = 435  # its flags are in memory, which a filter cannot read; if it does not exist, the C library uses clone
+# The last number that is specific to each table. Since 2019 (Linux 5.1) new calls have the same number in all tables;
+# the last one covered here is `mseal` of Linux 6.10.
 LAST = {"x86_64": 334, "aarch64": 294, "riscv64": 294}
 FIRST_COMMON, LAST_COMMON = 424, 462
-# What changes files of the same user that no folder rule protects; only where there are no mounts of our own.
+# Calls that change file metadata, which Landlock does not protect. Refused only where there are no namespaces.
 METADATA = {
     "x86_64": (90, 91, 92, 93, 94, 260, 268, 452, 132, 235, 261, 280, 188, 189, 190, 197, 198, 199),
     "aarch64": (52, 53, 54, 55, 452, 88, 5, 6, 7, 14, 15, 16),
     "riscv64": (52, 53, 54, 55, 452, 88, 5, 6, 7, 14, 15, 16),
-}  # chmod, chown, utimes and extended attributes, by all their names
+}  # chmod, chown, utimes and extended attributes, in all variants
 
 
 class Program(ctypes.Structure):
@@ -91,10 +91,10 @@ def supported() -> bool:
 
 
 def install(also: tuple[int, ...] = ()) -> None:
-    """Refuse these calls to this process from now on, for good; `also` names more numbers.
+    """Refuse these calls, and those with the numbers `also`, to this process. This cannot be undone.
 
     Raises:
-        OSError: the kernel does not offer it.
+        OSError: the kernel does not support it.
     """
     code = filter_for(linux.processor(), os.getpid(), also)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
@@ -103,19 +103,19 @@ def install(also: tuple[int, ...] = ()) -> None:
 
 
 def filter_for(machine: str, me: int, also: tuple[int, ...] = ()) -> bytes:
-    """The filter's instructions, 8 bytes each, for the process with number `me`."""
+    """Return the filter's instructions, 8 bytes each, for the process with the PID `me`."""
     refuse, absent = REFUSE | errno.EPERM, REFUSE | errno.ENOSYS
     lines = [(LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, ARCHITECTURES[machine]), (RETURN, 0, 0, KILL)]
     lines += [(LOAD, 0, 0, NUMBER)]
     if machine == "x86_64":
         lines += [(AT_LEAST, 0, 1, X32), (RETURN, 0, 0, KILL)]
-    # A jump of n skips n lines. Programs take other ways where a call does not exist, as on an older kernel.
+    # A jump of n skips n lines. New calls get ENOSYS, as on an older kernel, so that programs use a fallback.
     lines += [(AT_LEAST, 0, 3, LAST[machine] + 1), (AT_LEAST, 0, 1, FIRST_COMMON)]
     lines += [(AT_LEAST, 0, 1, LAST_COMMON + 1), (RETURN, 0, 0, absent)]
     lines += [(EQUAL, 0, 1, CLONE3), (RETURN, 0, 0, absent)]
     for number in (*REFUSED[machine].values(), *also):
         lines += [(EQUAL, 0, 1, number), (RETURN, 0, 0, refuse)]
-    # Past these checks when the number is another one.
+    # Each of these checks is skipped if the number is a different one.
     lines += [(EQUAL, 0, 4, CLONE[machine]), (LOAD, 0, 0, FIRST_ARGUMENT), (ANY_BIT, 1, 0, linux.CLONE_THREAD)]
     lines += [(RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
     for number in SELF_ONLY[machine]:

@@ -1,4 +1,4 @@
-"""Which files a submission may read: Python, the libraries, and `course_utils`. Nothing that knows answers."""
+"""Which files a submission may read: Python, the libraries and `course_utils`, but no package that holds answers."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 LESSON_PACKAGE = str(Path(find_spec("course_utils").origin).resolve().parent)
 HIDDEN_PACKAGES = ("exercise_checks", "cohort_grader")
-# Each may be installed in a folder of its own, as modules of a cluster are.
+# Each may be installed in a different folder, as on a cluster with environment modules.
 LIBRARIES = ("torch", "torchvision", "numpy", "matplotlib", "sklearn", "scipy", "PIL", "IPython", "ipywidgets", "tqdm")
 SYSTEM = (
     "/lib",
@@ -27,48 +27,48 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
 def libraries() -> tuple[str, ...]:
-    """Folders and files with Python and the libraries, as they are spelled and where they really are."""
-    places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    places += [os.path.join(prefix, "lib") for prefix in (sys.prefix, sys.base_prefix) if prefix != "/usr"]
-    places += [place for name in LIBRARIES if (place := _home(name))]
-    places += [place for place in os.environ.get("LD_LIBRARY_PATH", "").split(":") if place]
+    """Return the files and folders of Python and the libraries, each as it is spelled and with links resolved."""
+    paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    paths += [os.path.join(prefix, "lib") for prefix in (sys.prefix, sys.base_prefix) if prefix != "/usr"]
+    paths += [path for name in LIBRARIES if (path := _import_folder(name))]
+    paths += [path for path in os.environ.get("LD_LIBRARY_PATH", "").split(":") if path]
     found = dict.fromkeys([*SYSTEM, *SHARED])
-    for place in places:
-        found |= dict.fromkeys([os.path.abspath(place), os.path.realpath(place)])
-    return tuple(place for place in found if os.path.exists(place))
+    for path in paths:
+        found |= dict.fromkeys([os.path.abspath(path), os.path.realpath(path)])
+    return tuple(path for path in found if os.path.exists(path))
 
 
-def _home(name: str) -> str | None:
-    """The folder that a package is imported from: usually site-packages."""
+def _import_folder(name: str) -> str | None:
+    """Return the folder that a package is imported from, usually site-packages."""
     spec = find_spec(name)
     return os.path.dirname(os.path.dirname(spec.origin)) if spec and spec.origin else None
 
 
 def hidden() -> Iterator[str]:
-    """Folders that hold answers and lie among the libraries, because the course is installed there."""
-    for place in map(Path, libraries()):
+    """Yield folders that hold answers but are among the libraries, because the course is installed there."""
+    for folder in map(Path, libraries()):
         for name in HIDDEN_PACKAGES:
             for pattern in (name, f"*-packages/{name}", f"python*/*-packages/{name}"):
-                yield from (str(found) for found in place.glob(pattern) if found.is_dir())
+                yield from (str(found) for found in folder.glob(pattern) if found.is_dir())
 
 
 def without_hidden() -> tuple[list[str], list[str]]:
-    """The libraries where a folder cannot be covered: what may be read whole, and the folders around what is hidden.
+    """Split the libraries, for systems that cannot cover a folder: `(readable as a whole, only to be listed)`.
 
-    Python must list the latter to import from them, so the names in them can be seen.
+    The latter contain hidden folders. Python must list them to import from them, so their names can be seen.
     """
-    secret, whole, listed = {os.path.realpath(place) for place in hidden()}, [], []
+    secret, whole, listed = {os.path.realpath(path) for path in hidden()}, [], []
     waiting = list(dict.fromkeys(map(os.path.realpath, libraries())))
     while waiting:
-        place = waiting.pop()
-        real = os.path.realpath(place)
+        path = waiting.pop()
+        real = os.path.realpath(path)
         if not any(_is_in(real, other) or _is_in(other, real) for other in secret):
-            whole.append(place)
-        elif not os.path.islink(place) and real not in secret:
-            listed.append(place)
-            waiting += [entry.path for entry in os.scandir(place)]
+            whole.append(path)
+        elif not os.path.islink(path) and real not in secret:
+            listed.append(path)
+            waiting += [entry.path for entry in os.scandir(path)]
     return whole, listed
 
 
-def _is_in(place: str, folder: str) -> bool:
-    return Path(place).is_relative_to(folder)
+def _is_in(path: str, folder: str) -> bool:
+    return Path(path).is_relative_to(folder)

@@ -1,8 +1,8 @@
-"""The untrusted side: a process in which a learner's cells run, and that answers the judge's requests.
+"""The untrusted side: a process that runs a learner's cells and replies to the judge's requests.
 
-Three ways to begin, each called by a command line of `levels.command`: `preload` (the strong level: import once, fork a
-sandbox for each pool, and from there a worker for each submission), `run_spawned` (the weak level: one process per
-submission), and `try_strong_level`. Nothing in these processes knows a right answer.
+There are three entry points, each called by a command line of `levels.command`: `preload` (the strong level: import
+once, fork a sandbox for each pool, which forks a worker for each submission), `run_spawned` (the weak level: one
+process per submission), and `try_strong_level`. None of these processes holds a right answer.
 """
 
 import contextlib
@@ -24,16 +24,16 @@ from cohort_grader.sandbox import landlock, levels, linux, namespaces, seccomp, 
 from cohort_grader.sandbox.levels import Limits
 from exercise_checks.running import process
 
-# Requests and replies of a worker; BEGUN comes while a cell runs, with the number of a statement.
+# Requests and replies of a worker. BEGUN is sent while a cell runs, with the number of the next statement.
 STARTED, RUN, OBSERVE, SEARCH, BEGUN = 0, 1, 2, 3, 4
-# A sandbox is requested by a core and a list of modules, as JSON, and a connection to whoever asks. It replies READY,
-# or what the trouble is. Then come requests for workers. Each of these is one packet.
+# A request for a sandbox is a JSON packet with a core and a list of modules, plus a socket. The reply on that socket is
+# READY or an error message. Then the sandbox receives OPEN and REAP requests on it, one packet each.
 READY = b"ready"
 OPEN, REAP = b"o", b"r"
 PID = struct.Struct("!cq")
 LONGEST_PACKET = 4096
 PRELOADED = ("torch.optim", "matplotlib.pyplot", "IPython.display", "tqdm.auto", "numpy.random")
-# What serves a submission. It cannot be read any more once the walls stand.
+# Modules that `serve` needs. They are imported early because their files cannot be read from inside the sandbox.
 OWN = (
     "exercise_checks.running.observing",
     "exercise_checks.running.protocol",
@@ -47,15 +47,15 @@ OWN = (
 # ---------------------------------------------------------------------------------------------------------
 
 
-def say_started(connection: socket.socket, trouble: str = "") -> None:
-    """Tell the judge that all walls stand and no cell has run yet, or what the trouble is."""
+def send_started(connection: socket.socket, problem: str = "") -> None:
+    """Tell the judge that the sandbox is complete and no cell has run yet, or what the problem is."""
     from exercise_checks.running.protocol import Channel
 
-    Channel(connection, most=0).send(STARTED, 0, trouble)
+    Channel(connection, most=0).send(STARTED, 0, problem)
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests until the judge closes the connection. From the first cell on, nothing here is to be believed."""
+    """Reply to requests until the judge closes the connection. Once a cell has run, no reply can be trusted."""
     import numpy
     import torch
 
@@ -64,7 +64,7 @@ def serve(connection: socket.socket) -> None:
     from exercise_checks.running.protocol import Channel, Gone
 
     channel, notebook = Channel(connection, most=1 << 31), Notebook()
-    # The same submission, the same marks. (torch.manual_seed would look for all kinds of GPUs, too.)
+    # Fixed seeds give a submission the same marks in every run. (torch.manual_seed would also look for GPUs.)
     for seed in (random.seed, numpy.random.seed, torch.default_generator.manual_seed):
         seed(0)
     while True:
@@ -81,11 +81,11 @@ def serve(connection: socket.socket) -> None:
 
 
 def _observe(names: dict, entry: str, use: str, arguments: tuple, options: dict, gradient: bool):
-    """The observation of what the notebook calls `entry`, on one case."""
+    """Run what the notebook defines as `entry` on one case, and return the observation."""
     from exercise_checks.running.observing import Case, Failure, FailureKind, Observation, observe
 
     if entry not in names:
-        words = f"Nothing called `{entry}` is defined: its cell is missing, was not finished, or raised an error."
+        words = f"`{entry}` is not defined: its cell is missing, did not finish, or raised an error."
         return Observation(failure=Failure(FailureKind.UNUSABLE, words))
     return observe(use, names[entry], [Case("", arguments, options, gradient)])[0]
 
@@ -96,57 +96,57 @@ def _observe(names: dict, entry: str, use: str, arguments: tuple, options: dict,
 
 
 def preload(control: int, *limits) -> None:
-    """Import everything in namespaces without network, and fork a sandbox for each connection that comes.
+    """Import everything in namespaces without network, then fork a sandbox for each connection that is received.
 
     Args:
         control: descriptor of a packet socket to the grader.
         limits: the fields of `Limits`.
     """
     with socket.socket(fileno=control) as grader:
-        trouble = ""
+        problem = ""
         try:
             _enter_namespaces()
             _import_everything()
         except Exception as error:
-            trouble = _words(error)
+            problem = _describe(error)
         while True:
             packet, descriptors, _, _ = socket.recv_fds(grader, LONGEST_PACKET, 1)
             if not packet:
                 os._exit(0)
-            # Should this one not be served any more, others are.
+            # If the pool that sent this request is gone, go on with the others.
             with socket.socket(fileno=descriptors[0]) as judge, contextlib.suppress(OSError):
                 core, imports = json.loads(packet)
                 try:
-                    if not trouble:
-                        _get_ready(imports)
+                    if not problem:
+                        _prepare_to_fork(imports)
                 except Exception as error:
-                    trouble = _words(error)
-                if trouble:
-                    judge.send(trouble.encode())
+                    problem = _describe(error)
+                if problem:
+                    judge.send(problem.encode())
                 elif os.fork() == 0:
                     grader.close()
-                    _end_with(partial(_run_sandbox, judge, Limits(*limits), core))
+                    _run_and_exit(partial(_run_sandbox, judge, Limits(*limits), core))
 
 
-def _get_ready(imports: Iterable[str]) -> None:
-    """Import what is not there yet, and make the process one that can be forked, and quickly."""
+def _prepare_to_fork(imports: Iterable[str]) -> None:
+    """Import the modules that are missing, then make sure that the process can be forked, and quickly."""
     if gc.get_freeze_count() and sys.modules.keys() >= set(imports):
         return
     _import_where_possible(imports)
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("a library started a thread while it was imported, and threads do not survive a fork")
     gc.collect()
-    gc.freeze()  # the collector would touch, and so copy, every page that workers share
+    gc.freeze()  # the collector would write to every page that workers share, and so copy it
     linux.take_huge_pages()
 
 
 def _run_sandbox(judge: socket.socket, limits: Limits, core: int) -> None:
-    """Enter new namespaces, and serve `OPEN` and `REAP` until the judge closes the connection."""
+    """Enter new namespaces, then handle `OPEN` and `REAP` requests until the judge closes the connection."""
     try:
         levels.clean_environment(namespaces.SCRATCH)
         sandbox = _Sandbox(limits, core, _enter_namespaces())
     except Exception as error:
-        judge.send(_words(error).encode())
+        judge.send(_describe(error).encode())
         raise
     judge.send(READY)
     sandbox.serve(judge)
@@ -159,7 +159,7 @@ class _Sandbox:
         self.limits, self.core, self.as_nobody = limits, core, as_nobody
         self.address_space = process.address_space()
         self.namespace = namespaces.open_process_namespace()
-        with contextlib.suppress(OSError):  # a wish, not a wall: should memory run out, nobody else is to end
+        with contextlib.suppress(OSError):  # optional: if memory runs out, Linux kills this sandbox first
             Path("/proc/self/oom_score_adj").write_text("1000")
         namespaces.build_root()
 
@@ -178,7 +178,7 @@ class _Sandbox:
         child = namespaces.fork_into_namespace(self.namespace)
         if child == 0:
             judge.close()
-            _end_with(lambda: self._run_worker(connection))
+            _run_and_exit(lambda: self._run_worker(connection))
         os.close(connection)
         handle = os.pidfd_open(child)
         socket.send_fds(judge, [PID.pack(OPEN, child)], [handle])
@@ -193,35 +193,35 @@ class _Sandbox:
                 levels.set_limits(self.limits, self.address_space, threads=namespaces.counts_threads())
                 seccomp.install()
             except Exception as error:
-                say_started(stream, _words(error))
+                send_started(stream, _describe(error))
                 raise
-            say_started(stream)
+            send_started(stream)
             serve(stream)
 
 
-def _words(error: Exception) -> str:
-    """What went wrong, without the full stop that whoever quotes it sets."""
+def _describe(error: Exception) -> str:
+    """Describe an error in words, without a final period: the sentence that quotes it adds one."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror + (f": {error.filename}" if error.filename else "")
     return f"{type(error).__name__}: {error}".rstrip(".")
 
 
-def _end_with(work: Callable[[], None]) -> None:
-    """Do the work, and end without running anything that waits for the end of the process."""
+def _run_and_exit(work: Callable[[], None]) -> None:
+    """Run `work`, then exit without running cleanup handlers, which belong to the parent process."""
     status = 1
     try:
         work()
         status = 0
     except Exception as error:
-        print(_words(error), file=sys.stderr, flush=True)
+        print(_describe(error), file=sys.stderr, flush=True)
     finally:
         os._exit(status)
 
 
 def _enter_namespaces() -> bool:
-    """Go on in new namespaces; returns whether workers can become another user than the grader.
+    """Continue in new namespaces; return whether workers can run as a different user than the grader.
 
-    Only children are in the new process namespace: this process waits for its child, and ends as that does.
+    Only children enter the new process namespace, so this process forks, waits for its child, and exits as that does.
     """
     as_nobody = _unshare()
     child = os.fork()
@@ -232,7 +232,7 @@ def _enter_namespaces() -> bool:
 
 
 def _unshare() -> bool:
-    """Returns whether workers can become another user than the grader."""
+    """Enter new namespaces; return whether workers can run as a different user than the grader."""
     user, group = os.geteuid(), os.getegid()
     if user == 0:
         helped = _unshare_with_helper(user, group)
@@ -246,18 +246,18 @@ def _unshare() -> bool:
 
 
 def _unshare_with_helper(user: int, group: int) -> bool:
-    """As root: enter new namespaces, and let a process that stays outside write number maps that nobody else may.
+    """As root: enter new namespaces, and let a helper outside write the ID maps that include "nobody".
 
-    Returns False if it could not: a root without these rights, as in some containers, is limited like other users.
+    Returns False if the helper could not: in some containers root lacks this capability, like any other user.
     """
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        # Its number as /proc has it: inside of a sandbox, which has its own, `os.getpid` gives another one.
+        # The PID as /proc shows it: inside a sandbox, which has PIDs of its own, `os.getpid` returns a different one.
         me, helper = os.readlink("/proc/self"), os.fork()
         if helper == 0:
             ours.close()
             if theirs.recv(1):
-                _end_with(lambda: namespaces.write_id_maps(me, user, group, helper=True))
+                _run_and_exit(lambda: namespaces.write_id_maps(me, user, group, helper=True))
             os._exit(1)
         try:
             namespaces.unshare_all()
@@ -269,8 +269,8 @@ def _unshare_with_helper(user: int, group: int) -> bool:
 
 
 def _import_everything(imports: Iterable[str] = ()) -> None:
-    """Import what every sheet needs, all lessons, what serves a submission, and `imports` where that is possible."""
-    gc.disable()  # hardly anything that imports make is garbage, and to look for it takes a quarter of their time
+    """Import what every sheet needs, `course_utils`, what `serve` needs, and `imports` if they can be imported."""
+    gc.disable()  # imports create almost no garbage, and searching for it takes a quarter of their time
     import torch
 
     torch.set_num_threads(1)
@@ -287,25 +287,25 @@ def _import_everything(imports: Iterable[str] = ()) -> None:
 
 def _import_where_possible(imports: Iterable[str]) -> None:
     for name in imports:
-        with contextlib.suppress(ImportError):  # it would only have saved time
+        with contextlib.suppress(ImportError):  # importing early only saves time
             importlib.import_module(name)
 
 
 def try_strong_level() -> None:
-    """Build every wall of the strong level once, without importing torch; exit status 0 if all of them stand."""
+    """Set up every part of the strong level once, without importing torch; exit with status 0 if all of it works."""
     if not seccomp.supported():
-        sys.exit(f"there is no table of system calls for the processor {linux.processor()}.")
+        sys.exit(f"there is no table of system calls for the processor {linux.processor()}")
     try:
-        _enter_namespaces()  # where the libraries would be imported
+        _enter_namespaces()  # as `preload` does before it imports the libraries
         as_nobody = _enter_namespaces()
         own = namespaces.open_process_namespace()
         namespaces.build_root()
         worker = namespaces.fork_into_namespace(own)
         if worker == 0:
-            _end_with(lambda: (namespaces.confine(1 << 20, as_nobody), seccomp.install()))
+            _run_and_exit(lambda: (namespaces.confine(1 << 20, as_nobody), seccomp.install()))
     except OSError as error:
-        sys.exit(_words(error))
-    sys.exit(os.waitpid(worker, 0)[1] != 0)  # it has said why
+        sys.exit(_describe(error))
+    sys.exit(os.waitpid(worker, 0)[1] != 0)  # it has printed why
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -314,11 +314,11 @@ def try_strong_level() -> None:
 
 
 def run_spawned(core: int, imports: tuple[str, ...], *limits) -> None:
-    """Serve one submission in this process, which was started for it alone, in its scratch folder.
+    """Serve one submission in this process, which was started for it and runs in its scratch folder.
 
     Args:
-        core: on which it runs.
-        imports: modules beside those that every sheet needs.
+        core: the core to run on.
+        imports: modules in addition to those that every sheet needs.
         limits: the fields of `Limits`.
     """
     with process.take() as stream:
@@ -328,14 +328,14 @@ def run_spawned(core: int, imports: tuple[str, ...], *limits) -> None:
             levels.pin_to_core(core)
             _restrict(Limits(*limits))
         except Exception as error:
-            say_started(stream, _words(error))
+            send_started(stream, _describe(error))
             return
-        say_started(stream)
+        send_started(stream)
         serve(stream)
 
 
 def _restrict(limits: Limits) -> None:
-    """What can be had without namespaces: folders and system calls on Linux, and the limits that each system keeps."""
+    """Apply what works without namespaces: Landlock and seccomp on Linux, and the system's resource limits."""
     if sys.platform != "linux":
         levels.set_limits(limits, None, threads=False)
         return

@@ -1,8 +1,8 @@
-"""A small trainer: whole datasets as tensors, one permutation an epoch, batches by indexing.
+"""A small trainer: whole datasets as tensors, one permutation per epoch, batches by indexing.
 
-`fit` trains, `predict`, `evaluate` and `confusion_matrix` judge, `random_affine` varies the images a little. The loop
-is in `loop`. Around it: `checkpoint` and `interruption` let a run be stopped at any moment and end with the same
-weights, `workers` shares every batch among processes, `engine` and `memory` make it faster.
+`fit` trains, `predict`, `evaluate` and `confusion_matrix` evaluate, `random_affine` augments the data. The training
+loop is in `loop`. `checkpoint` and `interruption` let a run be stopped at any moment and resumed with the same
+result, `workers` splits every batch among processes, `engine` and `memory` make training faster.
 """
 
 from course_utils.training.augmentation import random_affine

@@ -1,4 +1,4 @@
-"""Checkpoints: plain data in one file, written whole or not at all, read without running code."""
+"""Checkpoints: plain data in one file, written completely or not at all, and read without running code."""
 
 import io
 import pickle
@@ -16,7 +16,7 @@ DAMAGED = (EOFError, NotImplementedError, OSError, RuntimeError, ValueError, pic
 
 
 def save_checkpoint(path: Path | str, **parts) -> None:
-    """Write `parts` (tensors, state dicts, numbers, strings, lists, dicts) to `path`, all or nothing (OSError).
+    """Write `parts` (tensors, state dicts, numbers, strings, lists, dicts) to `path`, all or nothing; or raise OSError.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -34,8 +34,8 @@ def load_checkpoint(path: Path | str) -> dict:
     """Return the parts that `save_checkpoint` wrote, on the CPU. Only plain data is read, so a file cannot run code.
 
     Raises:
-        FileNotFoundError: there is no file.
-        ValueError: the file is not a whole checkpoint.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not a complete checkpoint.
     """
     path = Path(path)
     if not path.exists():
@@ -47,10 +47,10 @@ def load_checkpoint(path: Path | str) -> dict:
 
 
 def _read(path: Path):
-    """Return what is in the file; None if it is damaged or was not written by torch."""
+    """Return the content of the file; None if it is damaged or was not written by torch."""
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:  # torch itself does not compare the checksums
+            if archive.testzip() is not None:  # torch itself does not verify checksums
                 return None
         return torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGED:

@@ -1,4 +1,4 @@
-"""What `fit` refuses, each in one sentence, before it trains."""
+"""Check the arguments of `fit` before training starts."""
 
 import math
 
@@ -30,7 +30,7 @@ def check_settings(
 
 
 def check_batches(images: int, batch_size: int, processes: int) -> None:
-    """Raise ValueError unless every process gets an image of every batch; an epoch's last batch may be a small one."""
+    """Raise ValueError unless every process gets an image from every batch, also from an epoch's small last batch."""
     smallest = min(images, images % batch_size or batch_size)
     if smallest < processes:
         raise ValueError(
@@ -40,7 +40,7 @@ def check_batches(images: int, batch_size: int, processes: int) -> None:
 
 
 def pair_for(model: nn.Module, data: Dataset, part: str) -> Pair:
-    """Return `data.train` or `data.test` on the model's device, once the model has been tried on one image."""
+    """Return `data.train` or `data.test` on the model's device, after trying the model on one image."""
     if not hasattr(data, part):
         raise TypeError(f"data must be a Dataset with train and test, got {type(data).__name__}.")
     X, y = (tensor.to(device_of(model)) for tensor in check_pair(getattr(data, part), f"data.{part}"))

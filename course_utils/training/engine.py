@@ -1,4 +1,4 @@
-"""How the network is computed, not what: fused pooling, bfloat16, compiled, channels last."""
+"""Settings for how a network runs, not what it computes: fused pooling, bfloat16, compile, channels last."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-
 
 @dataclass
 class Engine:
-    """The settings of `fit` that change speed and rounding; ValueError for those that are none.
+    """The settings of `fit` that change only speed and rounding. Raises ValueError for invalid ones.
 
     >>> Engine(fuse=True).prepare(nn.Linear(2, 2))
     Traceback (most recent call last):
@@ -36,7 +36,7 @@ class Engine:
             raise ValueError(f"compile must be True, False or one of {modes}, got {self.compile!r}.")
 
     def prepare(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
-        """Return what to call in place of `model`; it has the Parameters of `model` itself."""
+        """Return what to call instead of `model`; it shares the Parameters of `model`."""
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
         network = model
@@ -48,18 +48,18 @@ class Engine:
         if self.compile:
             mode = None if self.compile is True else self.compile
             try:
-                network = torch.compile(network, mode=mode, dynamic=False)  # few batch sizes, each compiled for itself
-            except RuntimeError as error:  # not for this version of Python
+                network = torch.compile(network, mode=mode, dynamic=False)  # compile once per batch size
+            except RuntimeError as error:  # not supported on this version of Python
                 raise ValueError(f"compile must be False on this machine: {_first_line(error)}") from error
         return network
 
     def precision(self, device: torch.device) -> AbstractContextManager:
-        """Return the context to call the network in."""
+        """Return the context manager in which to call the network."""
         return torch.autocast(device.type, torch.bfloat16) if self.amp else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def compile_errors(self) -> Iterator[None]:
-        """Raise ValueError, in one sentence, when the network cannot be compiled (mostly: there is no compiler)."""
+        """Raise ValueError, in one sentence, if the network cannot be compiled, usually for lack of a compiler."""
         if not self.compile:
             yield
             return

@@ -1,4 +1,4 @@
-"""How well a trained model does: class scores, accuracy, and which class was predicted for which."""
+"""Evaluate a trained model: class scores, accuracy and confusion matrix."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from course_utils.data import Dataset, Pair
 
 @contextlib.contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Inside, the model is in eval mode; afterwards every layer is in its old mode again."""
+    """Put the model in eval mode inside the with block; then restore every layer's previous mode."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be an nn.Module, got {type(model).__name__}.")
     modes = {layer: layer.training for layer in model.modules()}
@@ -27,7 +27,7 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 def predict(model: nn.Module, X: Tensor, batch_size: int = 1000) -> Tensor:
     """Return the class scores `(N, classes)` of the images X, in eval mode.
 
-    X is float, or uint8, which becomes float 0..1 batch by batch.
+    X is float, or uint8, which is converted to float 0..1 batch by batch.
 
     >>> predict(nn.Dropout(0.5), torch.ones(2, 3))
     tensor([[1., 1., 1.],
@@ -38,9 +38,9 @@ def predict(model: nn.Module, X: Tensor, batch_size: int = 1000) -> Tensor:
 
 
 def evaluate(model: nn.Module, data: Dataset | Pair, batch_size: int = 1000) -> float:
-    """Return the accuracy: the share of images that `model` classifies right, 0..1.
+    """Return the accuracy: the fraction of images that `model` classifies correctly, 0..1.
 
-    `data` is `(X, y)`, or a Dataset, whose test part is used.
+    `data` is `(X, y)`, or a Dataset, whose test set is used.
 
     >>> evaluate(nn.Identity(), (torch.eye(4), torch.tensor([0, 1, 2, 0])))
     0.75
@@ -50,9 +50,9 @@ def evaluate(model: nn.Module, data: Dataset | Pair, batch_size: int = 1000) -> 
 
 
 def confusion_matrix(model: nn.Module, data: Dataset | Pair, num_classes: int) -> Tensor:
-    """Return how often each class was predicted for each other: int64, rows are true classes, columns predicted ones.
+    """Return how often each class was predicted for each true class: int64, one row per true class.
 
-    `data` is `(X, y)`, or a Dataset, whose test part is used.
+    `data` is `(X, y)`, or a Dataset, whose test set is used.
 
     Raises:
         ValueError: a label or a prediction is outside 0..num_classes-1.
@@ -71,12 +71,12 @@ def confusion_matrix(model: nn.Module, data: Dataset | Pair, num_classes: int) -
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Return where the model's parameters are; the CPU if it has none."""
+    """Return the device of the model's parameters; the CPU if it has none."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def as_float(X: Tensor) -> Tensor:
-    """Return bytes 0..255 as float32 0..1, and what is float already as it is.
+    """Return uint8 0..255 as float32 0..1, and a float tensor unchanged.
 
     >>> as_float(torch.tensor([0, 51, 255], dtype=torch.uint8))
     tensor([0.0000, 0.2000, 1.0000])
@@ -85,7 +85,7 @@ def as_float(X: Tensor) -> Tensor:
 
 
 def check_pair(pair: Pair, name: str) -> Pair:
-    """Return the pair, if it is float or uint8 images and as many int64 labels, at least one."""
+    """Return the pair if it holds float or uint8 images and equally many int64 labels, at least one; else raise."""
     if not (isinstance(pair, (tuple, list)) and [isinstance(part, Tensor) for part in pair] == [True, True]):
         raise TypeError(f"{name} must be a pair of tensors (X, y), got {type(pair).__name__}.")
     X, y = pair

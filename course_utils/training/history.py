@@ -1,4 +1,4 @@
-"""What a training measured, epoch by epoch."""
+"""The measurements of a training run, epoch by epoch."""
 
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
@@ -19,13 +19,13 @@ class History:
     train_accuracy: list[float] = field(default_factory=list)  #: the same mean, 0..1
     test_accuracy: list[float] = field(default_factory=list)  #: 0..1, after the epoch
     lr: list[float] = field(default_factory=list)  #: learning rate of the epoch's first step
-    seconds: list[float] = field(default_factory=list)  #: of training, without the test
-    images_per_second: list[float] = field(default_factory=list)  #: training images by these seconds
+    seconds: list[float] = field(default_factory=list)  #: of training, without testing
+    images_per_second: list[float] = field(default_factory=list)  #: training images divided by `seconds`
 
     def __len__(self) -> int:
         return len(self.train_loss)
 
-    def __repr__(self) -> str:  # without the times, which differ from run to run
+    def __repr__(self) -> str:  # omits the times, which differ from run to run
         if not self.train_loss:
             return "History(0 epochs)"
         loss, accuracy = self.train_loss[-1], self.test_accuracy[-1]

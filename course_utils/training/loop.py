@@ -16,7 +16,7 @@ from course_utils.training.checks import check_batches, check_settings, pair_for
 from course_utils.training.engine import Engine
 from course_utils.training.evaluation import as_float, device_of, predict
 from course_utils.training.history import History
-from course_utils.training.interruption import DelayedSignals, Keeper
+from course_utils.training.interruption import Checkpointer, DelayedSignals
 from course_utils.training.run import Run
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -34,29 +34,29 @@ def fit(
     """Train `model` on `data.train`, test it on `data.test` after every epoch; return the `History`.
 
     Args:
-        data: X float `(N, ...)`, or uint8, which becomes float 0..1 batch by batch; y int64 `(N,)`
-        lr: learning rate; with `schedule="onecycle"` (Smith and Topin 2018) its peak
+        data: X float `(N, ...)`, or uint8, which is converted to float 0..1 batch by batch; y int64 `(N,)`
+        lr: learning rate; its maximum with `schedule="onecycle"` (Smith and Topin 2018)
         optimizer: `"adamw"`, `"sgd"` (plain, no momentum) or a callable `(parameters, lr=lr) -> optimizer`
         augment: a callable `(X, generator) -> X` for every training batch, for instance `random_affine`
-        device: where to train, by default where the model is; the model stays there, in eval mode
-        seed: of order, augmentation and dropout; the initial weights come with the model. On a CPU the same seed
-            gives the same numbers, bit for bit. torch's global random state is left as it was
-        fuse: True computes convolution and pooling in one, see `course_utils.fused`: equal up to rounding, and faster
+        device: where to train, by default the model's device; the model stays there, in eval mode
+        seed: for order, augmentation and dropout, not for the model's initial weights. On a CPU the same seed gives
+            the same numbers, bit for bit. torch's global random state does not change
+        fuse: True computes convolution and pooling in one step, see `course_utils.fused`: faster, equal up to rounding
         amp: True lets torch choose bfloat16 for matrix products and convolutions; weights and steps stay float32
-        compile: True hands the network to `torch.compile`; a string is its `mode`, for instance
-            `"reduce-overhead"`, which on a GPU starts all kernels of a step at once (CUDA graphs)
-        channels_last: True keeps weights and images with the channels of a pixel side by side; the model stays so
-        checkpoint: a file, written before the first epoch, after each one, within an epoch every `checkpoint_every`
-            seconds, and before Ctrl-C or SIGTERM takes effect. If it exists, training goes on from there, and ends with
-            the very weights of a run that was never interrupted
+        compile: True uses `torch.compile`; a string is its `mode`, for instance `"reduce-overhead"`, which on a GPU
+            launches all kernels of a step at once (CUDA graphs)
+        channels_last: True stores the channels of a pixel next to each other; the model keeps this format
+        checkpoint: a file, written before the first epoch, after each one, every `checkpoint_every` seconds within an
+            epoch, and before Ctrl-C or SIGTERM takes effect. If it exists, training resumes from it, and ends with
+            exactly the weights of an uninterrupted run
         callback: called as `callback(model, history)` after every epoch
 
-    With a default group of `torch.distributed`, its processes train together: each takes its part of every batch
-    of `batch_size` images, and the steps are those of a single process, up to rounding (dropout draws others).
-    The first one shows the bar, writes the checkpoint and makes the callbacks.
+    If `torch.distributed` has a default group, its processes train together: each takes its part of every batch
+    of `batch_size` images, and the steps equal those of a single process up to rounding (except for dropout).
+    The first process shows the progress bar, writes the checkpoint and calls the callback.
 
     Raises:
-        ValueError, TypeError: settings, data or a checkpoint do not fit.
+        ValueError, TypeError: the settings, the data or the checkpoint do not fit.
         FloatingPointError: the loss is no longer finite.
         ConnectionError: another process has ended.
 
@@ -68,12 +68,12 @@ def fit(
     """
     check_settings(epochs, batch_size, lr, schedule, label_smoothing, augment, checkpoint_every)
     engine = Engine(fuse, amp, compile, channels_last)
-    lr = float(lr)  # numpy's floats do not go into a checkpoint
+    lr = float(lr)  # a checkpoint cannot hold numpy's floats
     model.to(device_of(model) if device is None else device)
     X, y = pair_for(model, data, "train")
     test = pair_for(model, data, "test")
     if channels_last and X.dim() == 4:
-        X = X.contiguous(memory_format=torch.channels_last)  # batches by indexing stay so
+        X = X.contiguous(memory_format=torch.channels_last)  # indexing keeps this format
     optimizer = _make_optimizer(optimizer, model, lr)
     settings = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "schedule": schedule, "seed": seed,
@@ -89,14 +89,14 @@ def fit(
         raise ValueError(f"compile must be False with several processes, got {compile!r}.")
     signals = DelayedSignals(active=checkpoint is not None, patient=run.workers.count > 1)
     with _private_rng(X.device, seed), run.workers.connection_errors(), engine.compile_errors(), signals:
-        keeper = Keeper(run, checkpoint, checkpoint_every, signals)
-        keeper.resume_or_save()
-        _run_epochs(run, X, y, test, keeper, callback, progress)
+        checkpointer = Checkpointer(run, checkpoint, checkpoint_every, signals)
+        checkpointer.resume_or_save()
+        _run_epochs(run, X, y, test, checkpointer, callback, progress)
     model.eval()
     return run.history
 
 
-def _run_epochs(run: Run, X: Tensor, y: Tensor, test, keeper: Keeper, callback, progress: bool) -> None:
+def _run_epochs(run: Run, X: Tensor, y: Tensor, test, checkpointer: Checkpointer, callback, progress: bool) -> None:
     from tqdm.auto import tqdm
 
     epochs, first = run.settings["epochs"], run.workers.is_first
@@ -105,12 +105,12 @@ def _run_epochs(run: Run, X: Tensor, y: Tensor, test, keeper: Keeper, callback, 
 
         def advance(images):
             bar.update(images)
-            keeper.after_batch()
+            checkpointer.after_batch()
 
         while len(run.history) < epochs:
             train_epoch(run, X, y, test, advance)
             bar.set_postfix(loss=run.history.train_loss[-1], test_accuracy=run.history.test_accuracy[-1])
-            keeper.save()
+            checkpointer.save()
             if callback is not None and first:
                 with _private_rng(X.device):
                     callback(run.model, run.history)
@@ -119,7 +119,7 @@ def _run_epochs(run: Run, X: Tensor, y: Tensor, test, keeper: Keeper, callback, 
 def train_epoch(run: Run, X: Tensor, y: Tensor, test: tuple[Tensor, Tensor], advance: Callable[[int], object]) -> None:
     """Train on every image once, then test, and add an entry to `run.history`. This is the loop inside `fit`.
 
-    `advance(n)` is called after every n images. The loop can be left there, and entered again by another process.
+    `advance(n)` is called after every n images. It may raise to leave the loop, which another process can resume.
     """
     optimizer, workers, settings = run.optimizer, run.workers, run.settings
     epoch = run.begin_epoch(len(X))
@@ -130,20 +130,20 @@ def train_epoch(run: Run, X: Tensor, y: Tensor, test: tuple[Tensor, Tensor], adv
         images, labels = as_float(X[batch]), y[batch]
         if run.augment is not None:
             images = run.augment(images, run.generator)
-        mine = workers.share(len(batch))  # all of the batch, unless several processes train together
+        mine = workers.share(len(batch))  # the whole batch, unless several processes train together
         images, labels = images[mine], labels[mine]
         optimizer.zero_grad()
         with run.engine.precision(X.device):
             scores = run.forward(images)
             loss = F.cross_entropy(scores, labels, label_smoothing=settings["label_smoothing"])
-        (loss * (len(labels) * workers.count / len(batch))).backward()  # DDP averages over processes, we over images
+        (loss * (len(labels) * workers.count / len(batch))).backward()  # DDP averages over processes, not images
         optimizer.step()
         run.scheduler.step()
         epoch.losses.append(loss.detach() * len(labels))
         epoch.correct += (scores.detach().argmax(1) == labels).sum()
         epoch.seconds = time.perf_counter() - start
         advance(len(batch))
-    losses, correct = run.totals()  # read once an epoch: at every reading a GPU stops and waits
+    losses, correct = run.totals()  # once per epoch, because reading a value makes the GPU wait
     seconds, history = time.perf_counter() - start, run.history
     run.epoch = None
     history.train_loss.append(sum(losses.tolist()) / len(X))
@@ -155,7 +155,7 @@ def train_epoch(run: Run, X: Tensor, y: Tensor, test: tuple[Tensor, Tensor], adv
 
 
 def _accuracy(run: Run, X: Tensor, y: Tensor) -> float:
-    """Return the share of correct predictions, 0..1; every process looks at its own part of the images."""
+    """Return the fraction of correct predictions, 0..1; every process predicts its own part of the images."""
     mine = run.workers.share(len(y))
     with run.engine.precision(X.device):
         correct = (predict(run.network, X[mine]).argmax(1) == y[mine]).sum()
@@ -164,7 +164,7 @@ def _accuracy(run: Run, X: Tensor, y: Tensor) -> float:
 
 @contextlib.contextmanager
 def _private_rng(device: torch.device, seed: int | None = None) -> Iterator[None]:
-    """torch's global random numbers (dropout draws them) may be used inside; afterwards they are as before."""
+    """Restore torch's global random state, which dropout uses, at the end of the with block."""
     gpus = range(torch.cuda.device_count()) if device.type == "cuda" else []
     with torch.random.fork_rng(gpus):
         if seed is not None:
@@ -187,6 +187,6 @@ def _make_scheduler(schedule: str, optimizer: torch.optim.Optimizer, lr: float, 
 
 
 def _describe(function) -> str:
-    """Return a name that is the same in the next run, as a repr with its memory address is not."""
+    """Return a name that stays the same from run to run, unlike a repr with a memory address."""
     inner = getattr(function, "func", function)  # of a functools.partial
     return getattr(inner, "__qualname__", type(inner).__qualname__) + str(getattr(function, "keywords", ""))

@@ -1,19 +1,19 @@
-"""What the C library does with freed memory, and how to make it keep some."""
+"""Make the C library reuse freed memory instead of returning it to the system."""
 
 import ctypes
 import platform
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-LARGEST_THRESHOLD = 32 << 20  # bytes; glibc refuses more
+LARGEST_THRESHOLD = 32 << 20  # bytes; glibc accepts no more
 
 
 def keep_freed_memory(limit: int = 1 << 30) -> bool:
-    """Let this process keep up to `limit` bytes that it has freed, instead of giving them back to the system.
+    """Let this process keep up to `limit` bytes that it has freed, instead of returning them to the system.
 
     A training step allocates and frees the same large tensors again and again, and the system fills every new page
-    with zeros first; for small layers that costs about as much as their arithmetic. This changes the whole process
-    until it ends, so it is for programs to call, once, at their start; `fit` never does. Results stay the same, bit for
-    bit. Return whether it was done: only glibc (most of Linux) has such a setting; elsewhere nothing happens.
+    with zeros first; for small layers that costs about as much as their arithmetic. This affects the whole process
+    until it ends, so a program should call it once when it starts; `fit` never does. Results stay the same, bit for
+    bit. Returns whether it worked: only glibc (most Linux systems) has this setting; elsewhere nothing happens.
 
     Raises:
         ValueError: limit is not an int from 0 to 2**31 - 1.
@@ -31,5 +31,5 @@ def keep_freed_memory(limit: int = 1 << 30) -> bool:
 
 
 def has_glibc() -> bool:
-    """Return whether this Python runs on the GNU C library (and not on macOS, Windows, or a Linux with musl)."""
+    """Return whether this Python uses the GNU C library (unlike on macOS, Windows, or a Linux with musl)."""
     return platform.libc_ver()[0] == "glibc"

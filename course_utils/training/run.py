@@ -1,4 +1,4 @@
-"""All that changes while a training goes on: what a checkpoint holds."""
+"""The state of a training run, which a checkpoint saves."""
 
 import math
 from collections.abc import Callable
@@ -19,18 +19,18 @@ PARTS = {"model", "optimizer", "scheduler", "generator", "rng", "cuda_rng", "his
 
 @dataclass
 class Epoch:
-    """An epoch under way, as it stands after a batch."""
+    """The state of an unfinished epoch after a batch."""
 
-    order: Tensor  # every training image once
+    order: Tensor  # indices of all training images
     lr: float  # of the first step
-    losses: list[Tensor]  # one per batch done, the sum over this process's images
-    correct: Tensor  # predictions for this process's images
-    seconds: float = 0.0  # trained so far
+    losses: list[Tensor]  # one per finished batch, the sum over this process's images
+    correct: Tensor  # number of correct predictions for this process's images
+    seconds: float = 0.0  # of training so far
 
 
 @dataclass
 class Run:
-    """A training: what changes while `fit` works, and must survive an interruption."""
+    """The state of a call of `fit`, which must survive an interruption."""
 
     model: torch.nn.Module
     engine: Engine
@@ -44,11 +44,11 @@ class Run:
     workers: Workers = field(default_factory=Workers)
 
     def __post_init__(self) -> None:
-        self.network = self.engine.prepare(self.model)  # with the Parameters of the model
+        self.network = self.engine.prepare(self.model)  # shares the model's Parameters
         self.forward = self.workers.replicate(self.network)
 
     def begin_epoch(self, images: int) -> Epoch:
-        """Draw a new order of the images, unless the epoch has begun before an interruption."""
+        """Draw a new order of the images, unless the epoch began before an interruption."""
         if self.epoch is None:
             order, device = torch.randperm(images, generator=self.generator), device_of(self.model)
             lr = self.optimizer.param_groups[0]["lr"]
@@ -56,7 +56,7 @@ class Run:
         return self.epoch
 
     def totals(self) -> tuple[Tensor, int]:
-        """Return the losses and the number of correct predictions of the epoch so far, of all processes together."""
+        """Return the losses and the number of correct predictions of the epoch so far, summed over all processes."""
         losses = self.workers.sum(torch.stack(self.epoch.losses))
         batches = math.ceil(len(self.epoch.order) / self.settings["batch_size"])
         for number, loss in enumerate(losses.tolist(), start=1):
@@ -66,7 +66,7 @@ class Run:
         return losses, int(self.workers.sum(self.epoch.correct))
 
     def save(self, path: Path | str) -> None:
-        """Write a checkpoint. Every process calls this after the same batch, and the first one writes."""
+        """Write a checkpoint. Every process calls this after the same batch, but only the first one writes."""
         epoch = {}
         if self.epoch is not None:
             losses, correct = self.totals()
@@ -110,7 +110,7 @@ class Run:
         self.epoch = self._epoch_from(parts["epoch"], device) if "epoch" in parts else None
 
     def _epoch_from(self, saved: dict, device: torch.device) -> Epoch:
-        """The first process takes over what all have counted; the others go on from zero."""
+        """Give the saved sums of all processes to the first one; the others continue from zero."""
         mine = int(self.workers.is_first)
         losses = saved["losses"].to(device) * mine
         correct = torch.tensor(saved["correct"], device=device) * mine

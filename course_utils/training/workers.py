@@ -1,8 +1,8 @@
-"""Several processes train one model: each batch is shared among them, and all make the same step.
+"""Several processes train one model: each batch is split among them, and all make the same step.
 
-The exchange is torch's own: `torch.distributed`, with gloo between CPUs and NCCL between GPUs, and
+They communicate through `torch.distributed`, with gloo between CPUs and NCCL between GPUs, and
 `DistributedDataParallel` (Li et al. 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training").
-It averages gradients over processes; the course wants the average over images, so `train_epoch` weights by images.
+It averages gradients over processes; the course needs the average over images, so `train_epoch` weights by images.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Workers:
-    """The processes of `torch.distributed`'s default group, seen from one of them; without a group, this one alone.
+    """The processes of `torch.distributed`'s default group, seen from one of them; without a group, this process only.
 
     >>> Workers().share(10), Workers().largest(3, True)
     (slice(0, 10, None), [3, 1])
@@ -31,11 +31,11 @@ class Workers:
 
     @property
     def is_first(self) -> bool:
-        """The first process shows the bar and writes the files."""
+        """Whether this is the first process, which shows the progress bar and writes the files."""
         return self.rank == 0
 
     def share(self, length: int) -> slice:
-        """Return this process's slice of `length` things; shares differ by one at most."""
+        """Return this process's slice of `length` items; the lengths of the slices differ by at most one."""
         return slice(length * self.rank // self.count, length * (self.rank + 1) // self.count)
 
     def sum(self, tensor: Tensor) -> Tensor:
@@ -45,27 +45,27 @@ class Workers:
         return tensor
 
     def largest(self, *numbers: int) -> list[int]:
-        """Return, for each of these ints, the largest that any process has. The processes wait here for each other."""
+        """Return, for each of these ints, the largest value in any process. The processes wait for each other here."""
         numbers = torch.tensor([int(number) for number in numbers])
         if self.count > 1:
             dist.all_reduce(numbers, op=dist.ReduceOp.MAX)
         return numbers.tolist()
 
     def replicate(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
-        """Return what to call in training in place of `model`, on this process's share of a batch."""
+        """Return what to call instead of `model` in training, on this process's share of a batch."""
         if self.count == 1:
             return model
         replica = torch.nn.parallel.DistributedDataParallel(model)
 
         def forward(X):
-            with _random_numbers_of(self.rank), _batch_norm_of_all(model):
+            with _rng_of_rank(self.rank), _synchronized_batch_norm(model):
                 return replica(X)
 
         return forward
 
     @contextlib.contextmanager
     def connection_errors(self) -> Iterator[None]:
-        """Raise ConnectionError, in one sentence, when another process is lost: gloo and NCCL only say RuntimeError."""
+        """Raise ConnectionError, in one sentence, if another process is lost; gloo and NCCL raise RuntimeError."""
         try:
             yield
         except RuntimeError as error:
@@ -76,16 +76,16 @@ class Workers:
 
 
 @contextlib.contextmanager
-def _random_numbers_of(rank: int) -> Iterator[None]:
-    """Dropout must differ from process to process. Before and after, torch's random state is the same in all."""
+def _rng_of_rank(rank: int) -> Iterator[None]:
+    """Draw different random numbers, for dropout, in each process; then restore the state that all processes share."""
     seed = torch.randint(2**62, ()).item()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + rank)
         yield
 
 
-class _SumOfAll(torch.autograd.Function):
-    """A sum over processes. As each of them uses it, its gradient is the sum of their gradients."""
+class _SumOverProcesses(torch.autograd.Function):
+    """A sum over processes. Each of them uses it, so its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx, X):
@@ -99,10 +99,10 @@ class _SumOfAll(torch.autograd.Function):
 
 
 @contextlib.contextmanager
-def _batch_norm_of_all(model: nn.Module) -> Iterator[None]:
-    """Normalize by mean and variance of the whole batch, not of each process's share.
+def _synchronized_batch_norm(model: nn.Module) -> Iterator[None]:
+    """Normalize by the mean and variance of the whole batch, not of each process's share.
 
-    torch's own SyncBatchNorm does this for GPUs only.
+    torch's SyncBatchNorm does this only on GPUs.
     """
     layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
     for layer in layers:
@@ -118,11 +118,11 @@ def _normalize(layer: _BatchNorm, X: Tensor) -> Tensor:
     if not layer.training:
         return type(layer).forward(layer, X)
     axes, per_channel = [axis for axis in range(X.dim()) if axis != 1], [-1] + [1] * (X.dim() - 2)
-    kind, X = X.dtype, X.float() if X.dtype == torch.bfloat16 else X  # bfloat16 has too few digits for sums
-    sums = _SumOfAll.apply(torch.cat([X.sum(axes), X.new_tensor([X.numel() / X.shape[1]])]))
+    kind, X = X.dtype, X.float() if X.dtype == torch.bfloat16 else X  # bfloat16 is too imprecise for sums
+    sums = _SumOverProcesses.apply(torch.cat([X.sum(axes), X.new_tensor([X.numel() / X.shape[1]])]))
     mean, count = sums[:-1] / sums[-1], sums[-1].detach()
     centered = X - mean.view(per_channel)
-    variance = _SumOfAll.apply(centered.square().sum(axes)) / count
+    variance = _SumOverProcesses.apply(centered.square().sum(axes)) / count
     if layer.track_running_stats:
         layer.num_batches_tracked += 1
         rate = 1 / layer.num_batches_tracked.item() if layer.momentum is None else layer.momentum
@@ -134,9 +134,9 @@ def _normalize(layer: _BatchNorm, X: Tensor) -> Tensor:
 
 
 def meet() -> "tuple[dist.Store | None, int, int]":
-    """Return `(store, rank, count)` of the processes that `torchrun` started; `(None, 0, 1)` for a single one.
+    """Return `(store, rank, count)` for the processes that `torchrun` started; `(None, 0, 1)` for a single one.
 
-    The store is a small dictionary that they share. ValueError if this build of torch has no `torch.distributed`.
+    The store is a small dictionary that they share. Raises ValueError if this torch has no `torch.distributed`.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return None, 0, 1
@@ -147,12 +147,12 @@ def meet() -> "tuple[dist.Store | None, int, int]":
 
 @contextlib.contextmanager
 def connect(device: torch.device, store: "dist.Store | None", rank: int, count: int) -> Iterator[None]:
-    """Inside, `fit` on `device` trains with the processes that `meet` found."""
+    """Inside the with block, `fit` on `device` trains with the processes that `meet` found."""
     if count == 1:
         yield
         return
-    # gloo's threads end with the last reference to their group; a thread that frees a tensor while Python ends would
-    # abort the process. The functions of this module keep the group that exists when it is imported: here still none.
+    # gloo's threads end with the last reference to their group. If one freed a tensor while Python exits, the process
+    # would abort. torch.distributed.nn keeps a reference to the group at its import, so import it before there is one.
     importlib.import_module("torch.distributed.nn")
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count)

@@ -205,7 +205,7 @@ def test_what_does_not_fit_is_made_anew(course, spoil):
 @pytest.mark.parametrize(
     ("part", "sentence"),
     [
-        ("-m venv", "could not make .venv"),
+        ("-m venv", "could not create .venv"),
         ("pip download", "Connect to the network"),
         ("pip install", "pip could not install"),
         ("import torch", "PyTorch is installed but does not start"),
@@ -294,7 +294,7 @@ def test_elsewhere_pypi_has_the_cpu_wheels(course, monkeypatch):
 
 
 def test_asked_for_cpu_wheels_it_takes_no_others(course):
-    assert "cannot be reached. Leave --cpu out" in says(course, course.prepare, True)
+    assert "cannot be reached. Leave out --cpu" in says(course, course.prepare, True)
     assert course.commands == []
 
 
@@ -368,7 +368,7 @@ def run_main(course, *words):
 
 def test_lab_opens_the_map_and_passes_words_on(course):
     assert run_main(course, "lab", "--no-browser", "--cpu", "--port", "0") == "course.py: " + (
-        f"{course.CPU_INDEX} cannot be reached. Leave --cpu out: PyPI's larger wheels need no GPU either."
+        f"{course.CPU_INDEX} cannot be reached. Leave out --cpu: PyPI's larger wheels do not need a GPU either."
     )
     assert run_main(course, "lab", "--no-browser", "--IdentityProvider.token=a b") == 0
     last = course.commands[-1]
@@ -402,7 +402,7 @@ def test_after_lab_test_installs_nothing_and_the_reverse(course):
 def test_other_words_get_the_commands_explained(course, words):
     said = run_main(course, *words)
     assert set(re.findall(r"python3 course\.py (\w+)", said)) == set(course.PROGRAMS)
-    assert ("there is no 'notebook'" in said) == (words == ["notebook"])
+    assert ("there is no command 'notebook'" in said) == (words == ["notebook"])
     assert course.commands == []
 
 

@@ -112,7 +112,7 @@ def test_a_folder_per_learner(tmp_path):
         name: (name,) for name in ("one", "named", "again", "deep")
     }
     assert found["none"] == f"There is no notebook for {SHEET}."
-    assert found["two"] == "There are 2 notebooks that may be meant: a.ipynb, b.ipynb. Leave one."
+    assert found["two"] == "2 notebooks could be the submission: a.ipynb, b.ipynb. Keep only one."
 
 
 @pytest.mark.parametrize("above", ["", "submitted"])
@@ -151,7 +151,7 @@ def test_no_link_and_no_pipe_is_followed(tmp_path):
         "folder": "The folder is a link; links are not followed.",
         "good": ("good",),
         "inner": "The notebook is a link; links are not followed.",
-        "pipe": "It is no plain file.",
+        "pipe": "The notebook is not a regular file.",
         "stamp": ("stamp",),
         "way": f"There is no notebook for {SHEET}.",
     }
@@ -212,15 +212,15 @@ def test_old_and_bare_notebooks_are_read(content, sources):
         (b"", "empty"),
         (b" \n", "empty"),
         (b'{"cells": [{"cell_ty', "cut off"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "no notebook"),
-        (b"PK\x03\x04" + bytes(100), "no notebook"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "not a notebook"),
+        (b"PK\x03\x04" + bytes(100), "not a notebook"),
         (b"[]", "no cells"),
         (b'{"cells": {"a": 1}}', "no cells"),
         (b'{"worksheets": [1, {"cells": 2}]}', None),
         (b"[" * 100_000, "nested"),
         (b'{"a":' * 100_000, "nested"),
         (b"[" * 3_000_000, "parts"),
-        (b"1" * 10_000, "no notebook"),
+        (b"1" * 10_000, "not a notebook"),
         (json.dumps(tiny("x" * 400_000)).encode(), "characters"),
         (json.dumps({"cells": [{"cell_type": "code", "source": ""}] * 1001}).encode(), "code cells"),
     ],
@@ -458,7 +458,7 @@ def test_nothing_of_a_secret_case_reaches_the_page(act):
         assert not re.search(rf"(?<!\d){int(number)}(?!\d)", told)
     if "NotImplementedError" not in act:
         assert wrong.message.startswith(
-            "Right on the cases that `check` uses, but not on others of the same kinds.\nOn "
+            "Correct on the cases that `check` uses, but not on other cases of the same kinds.\nOn "
         )
 
 
@@ -470,7 +470,7 @@ def test_a_line_of_the_submission_is_named_on_a_secret_case():
 @pytest.mark.parametrize(
     ("act", "told"),
     [
-        ("return", "it returned None; a line with `return` may be missing"),
+        ("return", "it returned None; a `return` statement may be missing"),
         ("return X", "the shape is wrong"),
         ("return right(X, K).double() * 7", "the dtype is wrong"),
         ("return right(X, K) * 7", "the answer is wrong"),
@@ -556,14 +556,14 @@ UNREADABLE = "its reply was not readable."
 @pytest.mark.parametrize(
     ("ended", "told"),
     [
-        (Ending.of(83), "it ended itself."),
-        (Ending.of(-signal.SIGUSR2), "it was ended."),
+        (Ending.of(83), "it exited by itself."),
+        (Ending.of(-signal.SIGUSR2), "it was ended by a signal."),
         (Ending(EndingKind.UNREADABLE, "its reply was not readable: 1000252 bytes are announced."), UNREADABLE),
         (Ending(EndingKind.UNREADABLE, "its reply was not readable: a tensor of shape (7, 3)."), UNREADABLE),
         (Ending.of(-signal.SIGSEGV), "it was ended by SIGSEGV (memory that is not its own was touched)."),
         (
-            Ending(EndingKind.STOPPED, "it was stopped: it had to be started too often."),
-            "it was stopped: it had to be started too often.",
+            Ending(EndingKind.STOPPED, "it was stopped: it had to be restarted too often."),
+            "it was stopped: it had to be restarted too often.",
         ),
     ],
 )
@@ -656,7 +656,7 @@ def test_every_report_names_level_and_limits():
     for text in (reports.feedback(mark, SHEET), reports.overview(SHEET, [mark])):
         assert "weak" in text
         assert "The network can be reached." in text
-        assert "120 s in all" in text
+        assert "120 s in total" in text
     found = json.loads(reports.as_json(SHEET, 1, [Entry(mark)]))
     assert found["learners"][0]["level"] == "weak"
     assert found["limits"]["total_seconds"] == 120
@@ -837,7 +837,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(graded, tmp_path):
     wait_for_the_end_of(started)
     ended = subprocess.run(command(folder, out), cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "7 submissions, 3 of them to look at" in ended.stdout
+    assert "7 submissions graded, 3 flagged for review" in ended.stdout
     assert reports_in(out) == reports_in(whole)
 
 
@@ -924,7 +924,7 @@ def test_stopped_by_ctrl_c_it_says_so_and_leaves_nothing_running(graded, tmp_pat
         started = descendants(process.pid)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == 130
-        assert process.stderr.read() == "Stopped. The same command goes on from here.\n"
+        assert process.stderr.read() == "Stopped. Run the same command again to resume.\n"
     wait_for_the_end_of(started)
 
 
@@ -1012,9 +1012,9 @@ def test_a_weak_level_is_refused_unless_it_is_allowed(graded, tmp_path, monkeypa
 def test_what_cannot_be_graded_as_asked_is_said(graded, tmp_path, capsys):
     folder, out, _ = graded
     refusals = [
-        ([str(folder), "--sheet", "99_none", "--out", str(tmp_path)], "--sheet is '99_none'"),
+        ([str(folder), "--sheet", "99_none", "--out", str(tmp_path)], "got '99_none'"),
         ([str(tmp_path / "none"), "--sheet", SHEET, "--out", str(tmp_path / "out")], "none"),
-        ([str(folder), "--sheet", SHEET, "--out", str(folder / "out")], "cannot lie in the submissions' folder"),
+        ([str(folder), "--sheet", SHEET, "--out", str(folder / "out")], "must not be inside the submissions' folder"),
         (
             [str(folder), "--sheet", "02_filters", "--out", str(out), "--allow-weak-isolation"],
             "holds the grades of 01_corr2d",

@@ -179,7 +179,7 @@ HONEST = [
         """,
         lost=(),
     ),
-    Submission("deleted_definition", corr2d="pass", says="Nothing called `corr2d`"),
+    Submission("deleted_definition", corr2d="pass", says="`corr2d` is not defined"),
     Submission("not_written", corr2d="def corr2d(X, K):\n    raise NotImplementedError", says="Not written yet"),
     Submission("unfinished_loop", first="while True: pass", lost=()),
 ]
@@ -367,7 +367,7 @@ FORGERS = [
                     except OSError: pass
             return X
         """,
-        says="another question",
+        says="does not belong to the request",
     ),
     Submission(
         "noise_on_every_descriptor",
@@ -405,7 +405,7 @@ FORGERS = [
         protocol.Channel.send = twice
         """,
         lost=TASKS,
-        says="another question",
+        says="does not belong to the request",
     ),
     Submission(
         "replies_with_the_right_token_and_a_wrong_answer",
@@ -448,7 +448,7 @@ FORGERS = [
         protocol.Channel.send = swapped
         """,
         lost=TASKS,
-        says="another question",
+        says="does not belong to the request",
     ),
     Submission(
         "answers_later_from_a_thread",

@@ -21,10 +21,10 @@ def said(capsys):
 
 
 def test_weak_isolation_is_said_and_no_failure(monkeypatch, capsys):
-    reasons = ("The strong level needs Linux; this is darwin.", "Memory is not limited.")
+    reasons = ("Strong isolation needs Linux; this is darwin.", "Memory is not limited.")
     monkeypatch.setattr(levels, "strongest", lambda: levels.Level(levels.WEAK, True, reasons))
     first, *rest = said(capsys).splitlines()
-    assert first == "weak isolation: grading wants --allow-weak-isolation"
+    assert first == "weak isolation: grading needs --allow-weak-isolation"
     assert rest == [f"  {reason}" for reason in reasons]
 
 

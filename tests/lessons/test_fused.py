@@ -152,7 +152,7 @@ def test_only_what_is_exact_is_fused():
 def test_what_cannot_be_fused_is_refused_in_a_sentence():
     with pytest.raises(TypeError, match=r"^model must be an nn.Sequential, got Conv2d\.$"):
         fuse_pooling(nn.Conv2d(1, 1, 3))
-    with pytest.raises(ValueError, match=r"^model must have a Conv2d of stride 1 that 2x2 pooling follows"):
+    with pytest.raises(ValueError, match=r"^model must have a Conv2d of stride 1 followed by 2x2 pooling"):
         fuse_pooling(nn.Sequential(nn.Flatten(), nn.Linear(4, 4)))
     odd = fuse_pooling(nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.MaxPool2d(2)))
     with pytest.raises(ValueError, match="leaves some of 5x6 out: fuse_pooling needs even sizes"):
