@@ -6,8 +6,10 @@
 import importlib
 import inspect
 import re
+from pathlib import Path
 
 import pytest
+import torch
 
 from exercise_checks import tasks
 from exercise_checks.judging import compare, judge
@@ -129,6 +131,20 @@ def test_a_case_names_what_it_hands_in(task):
     if task.use != "module":
         for case in task.cases(0):
             inspect.signature(task.oracle).bind(*case.args, **case.kwargs)
+
+
+def test_the_task_in_the_readme_is_one(tmp_path, monkeypatch):
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    imports = "import torch\nfrom exercise_checks.tasks.task import slips, task\n\n\n"
+    (tmp_path / "readme_task.py").write_text(imports + code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    task = importlib.import_module("readme_task").row_sums
+    monkeypatch.setattr(tasks, "find", lambda _: task)
+    assert judge(task.id, task.answer).passed
+    assert judge(task.id, lambda X: X @ torch.ones(X.shape[1])).passed
+    for mistake in task.misconceptions:
+        assert judge(task.id, mistake.wrong).message.startswith(mistake.sentence)
 
 
 def test_all_three_kinds_are_there():
