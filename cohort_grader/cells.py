@@ -4,6 +4,7 @@ import ast
 import builtins
 import codeop
 import linecache
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from exercise_checks.running.observing import Failure, attempt
 
 TIMING = ("time", "timeit", "prun", "capture")  # magics whose body is the learner's code
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+TIMED_CELL = re.compile(rf"\A\s*(?=%%(?:{'|'.join(TIMING)})\b)")
 
 
 class Notebook:
@@ -31,16 +32,16 @@ class Notebook:
 
         Args:
             most: run only this many statements, from the first; None runs all.
-            begin: called with a statement's number before it runs; not called for definitions and imports.
+            begin: called with a statement's number before it runs.
         """
         return attempt(lambda: self.execute(source, f"<cell {index}>", most, begin))[1]
 
     def execute(self, source: str, name: str, most: int | None = None, begin: Callable | None = None) -> None:
-        """Run code statement by statement, as IPython does."""
-        code = TransformerManager().transform_cell(source)
+        """Run code statement by statement, as IPython does; the code of a timed cell, too."""
+        code = TransformerManager().transform_cell(TIMED_CELL.sub("# ", source))
         linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)  # for tracebacks and inspect
         for number, statement in enumerate(ast.parse(code, name).body[:most]):
-            if begin and not isinstance(statement, DEFINITIONS):
+            if begin:
                 begin(number)
             exec(self.compile(ast.Module([statement], []), name, "exec"), self.names)
 
@@ -67,10 +68,8 @@ class FakeShell:
 
 
 def _without_options(line: str) -> str:
-    words = line.split()
-    while words and words[0].startswith("-"):
-        words.pop(0)
-    return " ".join(words)
+    """The code of `%timeit -n 10 -q f(x)`."""
+    return re.sub(r"\A\s*(?:-[nr] *\d+\s+|-[a-zA-Z]+\s+)*", "", line)
 
 
 def _do_nothing(*args, **kwargs) -> None:

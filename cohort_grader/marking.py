@@ -190,9 +190,10 @@ def _fault(result: _Result, case: Case, cells: Sequence[str]) -> str:
 
 def _raised(failure: Failure, cells: Sequence[str]) -> str:
     """Name an exception on a secret case and its line, but only where neither can contain the case's numbers."""
-    found = re.fullmatch(r"line \d{1,5}: `(.*)`", failure.line)
-    lines = {line.strip() for cell in cells for line in cell.splitlines()}
-    location = f" at {failure.line}" if found and found[1] in lines else ""
+    found = re.fullmatch(r"line ([0-9]{1,5}): `(.*)`", failure.line)
+    # IPython does not count the empty lines at the beginning of a cell.
+    known = {(n, line.strip()) for cell in cells for n, line in enumerate(cell.lstrip("\n").splitlines(), start=1)}
+    location = f" at {failure.line}" if found and (int(found[1]), found[2]) in known else ""
     kind = failure.error if failure.error in KNOWN_ERRORS else "an error"
     return f"it raised {kind}{location}"
 

@@ -23,12 +23,12 @@ def pool():
         yield pool
 
 
-def test_what_is_no_definition_is_named_before_it_runs(notebook):
+def test_every_statement_is_named_before_it_runs(notebook):
     begun = []
     cell = "import math\ndef f():\n    return 1\nx = f()\n1 / 0\ny = 2"
     failure = notebook.run(0, cell, None, lambda number: begun.append((number, "x" in notebook.names)))
     assert (failure.error, failure.line) == ("ZeroDivisionError", "line 5: `1 / 0`")
-    assert begun == [(2, False), (3, True)]
+    assert begun == [(0, False), (1, False), (2, False), (3, True)]
     assert "y" not in notebook.names
 
 
@@ -57,6 +57,36 @@ def test_what_a_cell_defined_before_it_ended_counts(pool, end):
         assert [outcome.ok for outcome in outcomes] == [True, False, True]
         assert outcomes[1].failure.kind is kind
         assert [seen.value for seen in worker.observe("f", "call", [Case("two", (2,))], 5)] == [42]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "class Bad:\n    while True: pass",
+        "def slow(g):\n    while True: pass\n@slow\ndef h(): pass",
+        "def h(x=[0 for _ in iter(int, 1)]): pass",
+        "import hangs",
+    ],
+)
+def test_a_definition_that_hangs_costs_only_itself(pool, end):
+    module = "import sys\nsys.path.append('.')\nopen('hangs.py', 'w').write('while True: pass')"
+    with pool.open([module, f"def f(a):\n    return a\n{end}"], "ann") as worker:
+        worker.run()
+        assert worker.observe("f", "call", [Case("two", (2,))], 5)[0].value == 2
+
+
+def test_a_timed_cell_is_run_like_any_other(pool):
+    cells = ["%%time\ndef f(a):\n    return 1 / (a - 2)\nwhile True: pass", "%%time\nb = 1\nb = 2"]
+    with pool.open(cells, "ann") as worker:
+        worker.run()
+        seen = worker.observe("f", "call", [Case("three", (3,)), Case("two", (2,))], 5)
+        assert seen[0].value == 1
+        assert seen[1].failure.line == "line 3: `return 1 / (a - 2)`"
+
+
+@pytest.mark.parametrize("line", ["%timeit -n 10 -q x = 1", "%time s = 'a  b'; assert len(s) == 4"])
+def test_a_timed_line_runs_without_its_options(notebook, line):
+    assert notebook.run(0, line, None, lambda number: None) is None
 
 
 def test_a_call_that_hangs_is_no_end_that_needs_a_reason(pool):

@@ -574,6 +574,13 @@ def test_the_end_of_a_process_carries_no_number_to_the_page(ended, told, monkeyp
     assert message == f"While this task was graded, the process ended: {told}"
 
 
+@pytest.mark.parametrize("line", ["line 12345: `x = 1`", "line \u0661: `x = 1`", "line 2: `x = 1`"])
+def test_a_line_that_does_not_stand_there_in_the_notebook_is_not_told(line):
+    told = marking._raised(Failure(FailureKind.RAISED, "", line, "ValueError"), ["\n\nx = 1"])
+    assert told == "it raised ValueError"
+    assert "line 1" in marking._raised(Failure(FailureKind.RAISED, "", "line 1: `x = 1`", ""), ["\n\nx = 1"])
+
+
 def test_addresses_in_memory_do_not_reach_the_page():
     mark = marked({"corr2d": "def corr2d(X, K):\n    raise ValueError(object())"})
     assert "<object object at 0x…>" in by_id(mark)["corr2d"].message
