@@ -81,7 +81,7 @@ def _read() -> tuple[dict[str, Entry], str]:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not an ordinary file", str(path))
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", PATIENCE, isolation_level=None, uri=True)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", timeout=PATIENCE, isolation_level=None, uri=True)
 
 
 class Line(NamedTuple):
