@@ -61,7 +61,7 @@ def test_fifty_steps_learn_a_kernel_back_whatever_the_pictures_are():
 def test_a_misconception_is_rejected_with_its_own_sentence(task, misconception, record_property):
     for seed in SEEDS:
         verdict = judge(task.id, misconception.wrong, seed)
-        assert not verdict.passed
+        assert not verdict.passed, "no case distinguishes this mistake from a right answer"
         assert verdict.misconception == misconception.name, verdict.message
         assert verdict.message.startswith(misconception.sentence)
     record_property("mutant", (named(task), misconception.name))
